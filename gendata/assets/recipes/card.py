@@ -1,0 +1,28 @@
+"""The card beside every embedded file: where it comes from, how it was made, what it is worth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["add_figures", "sha256_of", "write_card"]
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the hexadecimal SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_card(folder: Path, **fields: Any) -> None:
+    """Writes card.json with the given fields."""
+    text = json.dumps(fields, indent=2, ensure_ascii=False)
+    (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def add_figures(folder: Path, figures: dict[str, Any]) -> None:
+    """Adds measured figures to an existing card."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    card["figures"] = {**card["figures"], **figures}
+    write_card(folder, **card)
