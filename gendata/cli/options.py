@@ -80,7 +80,9 @@ def _fill_defaults(context: click.Context, _: click.Parameter, path: Path | None
         values = yaml.safe_load(text) or {}
     if not isinstance(values, dict):
         raise GendataError(
-            f"{path} is not a configuration", found=type(values).__name__, expected="key: value lines"
+            f"{path} is not a configuration",
+            found=type(values).__name__,
+            expected="key: value lines",
         )
     known = {parameter.name for parameter in context.command.params}
     defaults = {str(key).replace("-", "_"): value for key, value in values.items()}

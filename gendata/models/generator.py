@@ -25,7 +25,10 @@ class ConditionalNorm(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Normalises (B, C, H, W) by the statistics of the batch, or the stored ones in eval."""
-        return self.norm(x) * self.scale(labels)[..., None, None] + self.shift(labels)[..., None, None]
+        return (
+            self.norm(x) * self.scale(labels)[..., None, None]
+            + self.shift(labels)[..., None, None]
+        )
 
 
 class ConditionalGenerator(nn.Module):

@@ -1,1 +1,4 @@
-"""How each embedded file was made: scripts that anyone can rerun, in the order data, classifier, diffusion, gan, measure."""
+"""How each embedded file was made: scripts that anyone can rerun.
+
+In order: data, classifier, diffusion, gan, then measure, which fills in the cards' figures.
+"""

@@ -74,13 +74,18 @@ def main(source: str, train_per_class: int, test_per_class: int, seed: int, out:
     write_card(
         folder,
         title="Fashion-MNIST, a class-balanced subset",
-        origin="https://github.com/zalandoresearch/fashion-mnist (Debian package dataset-fashion-mnist)",
+        origin="https://github.com/zalandoresearch/fashion-mnist, "
+        "Debian package dataset-fashion-mnist",
         licence="MIT",
         licence_text="Copyright (c) 2017 Zalando SE, https://tech.zalando.com",
         training_data=None,
         script="gendata.assets.recipes.data",
         command=f"python -m gendata.assets.recipes.data --seed {seed}",
-        settings={"train_per_class": train_per_class, "test_per_class": test_per_class, "seed": seed},
+        settings={
+            "train_per_class": train_per_class,
+            "test_per_class": test_per_class,
+            "seed": seed,
+        },
         figures=figures,
         files={name: sha256_of(folder / name) for name in ("train.npz", "test.npz")},
     )

@@ -48,7 +48,12 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 200) -> floa
 
 
 def train_unet(
-    images: torch.Tensor, labels: torch.Tensor, classes: int, steps: int, batch_size: int, work: Path
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    classes: int,
+    steps: int,
+    batch_size: int,
+    work: Path,
 ) -> UNet2DModel:
     """Trains on images (N, 1, 28, 28) in [-1, 1] and returns the averaged network."""
     network = build_unet(classes).to(memory_format=torch.channels_last)
