@@ -80,7 +80,7 @@ class Sampler(Protocol):
     card: Card
 
     def sample(self, labels: Tensor | None, seeds: Tensor) -> Tensor:
-        """Draws uint8 (B, 3, H, W) for labels and seeds, both (B,) int64; labels None: unconditional.
+        """Draws uint8 (B, 3, H, W); labels (None if unconditional) and seeds are (B,) int64.
 
         Raises:
             UnusableImages: some images are not finite or were withheld; it carries the others.

@@ -1,4 +1,4 @@
-"""Steps of a long training that may be killed: saved now and then, continued where they stopped."""
+"""Steps of a long training that may be killed: saved on the way, continued where they stopped."""
 
 from __future__ import annotations
 
