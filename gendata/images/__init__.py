@@ -1,0 +1,19 @@
+"""Labelled image sets: open any layout, take subsets, load with augmentation, export."""
+
+from gendata.images.damage import Damage, DamagedImage
+from gendata.images.loader import Loader, make_loader
+from gendata.images.memory import ArrayImages, decode_all
+from gendata.images.subsets import Subset, balanced_split, balanced_subset, joined
+
+__all__ = [
+    "ArrayImages",
+    "Damage",
+    "DamagedImage",
+    "Loader",
+    "Subset",
+    "balanced_split",
+    "balanced_subset",
+    "decode_all",
+    "joined",
+    "make_loader",
+]

@@ -1,0 +1,50 @@
+"""Loading a set that lives decoded on the device: one indexing operation per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from gendata.images.augment import augment, padded, uniforms
+from gendata.images.memory import ArrayImages
+from gendata.images.order import Order
+from gendata.types import Examples
+
+__all__ = ["DRAWS", "ResidentLoader"]
+
+DRAWS = 10  # random numbers an augmentation may use per image
+
+
+class ResidentLoader:
+    """Batches of a set kept on the device as bytes and augmented there.
+
+    Args:
+        images: the decoded set.
+        order: the batches.
+        augmentation: a name from `AUGMENTATIONS`.
+        device: where the set is kept.
+    """
+
+    def __init__(
+        self, images: ArrayImages, order: Order, augmentation: str, device: torch.device
+    ) -> None:
+        self.images, self.order, self.augmentation, self.device = (
+            images,
+            order,
+            augmentation,
+            device,
+        )
+        self.steps = order.steps
+        self._store = padded(images.images.to(device), augmentation)
+        self._labels = torch.from_numpy(images.labels).to(device)
+        self._shape = (images.images.shape[2], images.images.shape[3])
+
+    def epoch(self, number: int) -> Iterator[Examples]:
+        """Yields the batches of one epoch; the same number gives the same batches."""
+        for share in self.order.epoch(number):
+            draws = uniforms(share.key, share.rows, share.counters, DRAWS)
+            rows = torch.from_numpy(share.rows).to(self.device)
+            pixels = augment(self.augmentation, self._store, rows, self._shape, draws)
+            views = torch.from_numpy(share.views).to(self.device)
+            yield Examples(pixels, self._labels.index_select(0, rows), rows, views)

@@ -1,0 +1,25 @@
+"""Bringing images to one size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+__all__ = ["resized"]
+
+
+def resized(image: Tensor, size: int | None) -> Tensor:
+    """Resizes the shorter side to `size` (bilinear, antialiased) and cuts out the centre square.
+
+    Args:
+        image: uint8 (3, H, W).
+        size: side in pixels; None returns the image as it is.
+    """
+    if size is None or image.shape[1:] == (size, size):
+        return image
+    height, width = image.shape[1:]
+    scale = size / min(height, width)
+    target = [max(size, round(height * scale)), max(size, round(width * scale))]
+    image = functional.resize(image, target, antialias=True)
+    return functional.center_crop(image, [size, size]).to(torch.uint8)
