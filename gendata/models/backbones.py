@@ -1,0 +1,145 @@
+"""The networks by name: our own small ones, any timm model, the packaged EfficientNet-Lite0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from gendata.errors import GendataError
+from gendata.models import timm_models
+from gendata.models.cifar_resnet import CifarResNet
+from gendata.models.efficientnet_lite import EMBEDDED_NAME, TIMM_NAME, packaged_weights
+from gendata.models.recipe import Recipe
+from gendata.models.small_cnn import SmallCNN
+from gendata.models.weights import fit_weights, read_weights
+from gendata.models.wide_resnet import WideResNet
+
+__all__ = ["build_backbone", "load_backbone"]
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation
+CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+class Own(NamedTuple):
+    """One of our networks: how it is built, its normalisation, the name of its last layer."""
+
+    build: Callable[[int], nn.Module]
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]]
+    last_layer: str
+
+
+OWN = {
+    "small-cnn": Own(SmallCNN, CENTRED, "linear"),
+    **{
+        f"cifar-resnet{depth}": Own(partial(CifarResNet, depth), IMAGENET, "linear")
+        for depth in (20, 32, 44, 56)
+    },
+    "wrn-28-10": Own(WideResNet, CIFAR10, "fc"),
+}
+
+
+def build_backbone(
+    name: str,
+    classes: int,
+    *,
+    init: str | Path = "random",
+    input_size: int | None = None,
+    download: bool = False,
+) -> tuple[nn.Module, Recipe]:
+    """Builds a backbone for `classes` classes; the arguments are those of `build_network`."""
+    if name in OWN:
+        if init == "imagenet":
+            raise GendataError(
+                f"there are no ImageNet weights for {name}",
+                expected="init 'random' or a weights file",
+            )
+        backbone = OWN[name].build(classes)
+        recipe = Recipe(name, *OWN[name].normalisation, input_size=input_size)
+    elif name == EMBEDDED_NAME:
+        backbone, recipe = timm_models.build_timm(TIMM_NAME, classes, input_size)
+        if init == "imagenet":
+            weights = packaged_weights()
+            if classes != len(weights["classifier.bias"]):
+                weights |= {
+                    f"classifier.{key}": value.detach()
+                    for key, value in backbone.get_submodule("classifier").named_parameters()
+                }
+            fit_weights(backbone, weights, name)
+    else:
+        bare = timm_models.bare_name(name, (*OWN, EMBEDDED_NAME))
+        file = timm_models.cached_weights(bare, download) if init == "imagenet" else None
+        backbone, recipe = timm_models.build_timm(bare, classes, input_size, file)
+    if init not in ("random", "imagenet"):
+        fit_weights(backbone, read_weights(init), init)
+    return backbone, replace(recipe, name=name)
+
+
+def load_backbone(
+    reference: str, *, input_size: int | None = None, download: bool = False
+) -> tuple[nn.Module, Recipe, Path | None]:
+    """Builds a backbone with the weights that a reference names, and as many classes as they have.
+
+    Args:
+        reference: "embedded:efficientnet-lite0", "timm:NAME", "timm:NAME@FILE",
+            or one of our own networks as "cifar-resnet56:FILE".
+        input_size: side that images are resized to, pixels; None: as they come.
+        download: fetch pretrained weights that are not on this machine.
+
+    Returns:
+        The backbone, its recipe, and the weights file where the reference names one.
+    """
+    name, path = _split(reference)
+    if path is None:
+        bare = TIMM_NAME if name == EMBEDDED_NAME else timm_models.bare_name(name)
+        backbone, recipe = build_backbone(
+            name,
+            timm_models.pretrained_classes(bare),
+            init="imagenet",
+            input_size=input_size,
+            download=download,
+        )
+        return backbone, recipe, None
+    weights = read_weights(path)
+    backbone, recipe = build_backbone(
+        name, _classes_of(weights, name, path), input_size=input_size
+    )
+    fit_weights(backbone, weights, path)
+    return backbone, recipe, path
+
+
+def _split(reference: str) -> tuple[str, Path | None]:
+    """Splits "timm:NAME@FILE" and "cifar-resnet20:FILE" into the network's name and the file."""
+    kind, _, rest = reference.partition(":")
+    name, separator, path = reference.partition("@")
+    if kind in OWN and rest:
+        return kind, Path(rest)
+    if kind == "timm" and separator:
+        return name, Path(path)
+    if reference == EMBEDDED_NAME or kind == "timm":
+        return reference, None
+    raise GendataError(
+        f"'{reference}' names no network with weights",
+        expected=f"{EMBEDDED_NAME}, timm:NAME, timm:NAME@FILE, "
+        f"or NAME:FILE with NAME one of {', '.join(OWN)}",
+    )
+
+
+def _classes_of(weights: Mapping[str, Tensor], name: str, path: Path) -> int:
+    layer = (
+        OWN[name].last_layer
+        if name in OWN
+        else timm_models.last_layer_name(timm_models.bare_name(name))
+    )
+    if f"{layer}.weight" not in weights:
+        raise GendataError(
+            f"the weights in {path} do not fit {name}",
+            found=f"no {layer}.weight among {len(weights)} tensors",
+            do="check the network's name",
+        )
+    return len(weights[f"{layer}.weight"])

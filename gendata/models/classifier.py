@@ -1,0 +1,174 @@
+"""Frozen classifiers: they judge drawn images, and own their resize and normalisation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gendata.errors import GendataError
+from gendata.models.backbones import build_backbone, load_backbone
+from gendata.models.device import resolve_device
+from gendata.models.network import Network
+from gendata.models.recipe import Recipe
+from gendata.models.torchscript import read_torchscript
+from gendata.models.weights import digest_of, fit_weights, read_weights
+from gendata.types import Card
+
+__all__ = ["FrozenClassifier", "load_classifier"]
+
+OPTIONS = {"classes", "input_size", "mean", "std"}
+
+
+class FrozenClassifier:
+    """A network as a `gendata.types.Classifier`: float32, evaluation mode, no gradients.
+
+    Args:
+        module: maps uint8 images (B, 3, H, W) to logits (B, K).
+        name: the reference it was loaded from.
+        classes: class names in label order, or None.
+        card: origin, licence, digest and settings.
+        device: where it runs.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        name: str,
+        classes: Sequence[str] | None,
+        card: Card,
+        device: torch.device,
+    ) -> None:
+        self.module = module.to(device).eval()
+        self.name, self.classes, self.card, self.device = name, classes, card, device
+
+    @torch.inference_mode()
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Returns probabilities (B, K), float32, on the classifier's device."""
+        return self.module(images.to(self.device)).logits.float().softmax(dim=1)
+
+
+def load_classifier(
+    reference: str | Path, *, device: str | torch.device = "auto", **options: Any
+) -> FrozenClassifier:
+    """Loads a frozen classifier.
+
+    Args:
+        reference: "embedded:fashion-classifier", "timm:NAME" (pretrained weights on this machine),
+            "timm:NAME@FILE", "cifar-resnet56:FILE" (20, 32, 44), "wrn-28-10:FILE",
+            "small-cnn:FILE" or "torchscript:FILE".
+        device: "auto", "cpu", "cuda", …
+        **options: `classes` (names in label order), `input_size` (side that images are resized to,
+            pixels), `mean` and `std` (of the channels, for images in [0, 1]; one number or three).
+    """
+    _check_options(options)
+    reference = str(reference)
+    kind, _, rest = reference.partition(":")
+    if kind == "torchscript":
+        network, card = _load_torchscript(Path(rest), reference, options)
+    elif reference.startswith("embedded:") and reference != "embedded:efficientnet-lite0":
+        network, card = _load_embedded(rest, options)
+    else:
+        backbone, recipe, path = load_backbone(reference, input_size=options.get("input_size"))
+        network = Network(backbone, _adjusted(recipe, options))
+        origin, digest = (str(path), digest_of(path)) if path else (reference, "")
+        card = Card(title=reference, origin=origin, sha256=digest)
+    classes = options.get("classes") or card.settings.get("classes")
+    if classes is not None and len(classes) != network.classes:
+        raise GendataError(
+            f"the class names do not fit {reference}",
+            found=f"{len(classes)} names",
+            expected=f"{network.classes}, one for each output",
+        )
+    settings = {
+        "input_size": network.input_size,
+        "mean": list(network.recipe.mean),
+        "std": list(network.recipe.std),
+    }
+    card = replace(card, settings=settings)
+    return FrozenClassifier(network, reference, classes, card, resolve_device(device))
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    unknown = sorted(set(options) - OPTIONS)
+    if unknown:
+        raise GendataError(
+            f"a classifier has no option {', '.join(unknown)}",
+            expected=f"some of {', '.join(sorted(OPTIONS))}",
+        )
+
+
+def _adjusted(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    """Puts the given input_size, mean and std in place of the recipe's."""
+    given: dict[str, Any] = {}
+    for key in ("mean", "std"):
+        value = options.get(key)
+        if value is None:
+            continue
+        values = (float(value),) * 3 if isinstance(value, int | float) else tuple(value)
+        if len(values) != 3:
+            raise GendataError(f"bad option {key}", found=value, expected="one number or three")
+        given[key] = values
+    if options.get("input_size") is not None:
+        given["input_size"] = int(options["input_size"])
+    return replace(recipe, **given)
+
+
+class _Scripted(nn.Module):
+    """A TorchScript module with a last layer to look at, as `Network` expects of a backbone."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module, self.last = module, nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.module(x))
+
+    def get_classifier(self) -> nn.Module:
+        return self.last
+
+
+def _load_torchscript(path: Path, reference: str, options: dict[str, Any]) -> tuple[Network, Card]:
+    module = read_torchscript(path)
+    recipe = _adjusted(Recipe(reference, (0.0,) * 3, (1.0,) * 3), options)
+    recipe = replace(recipe, probe_size=recipe.input_size or 32)
+    try:
+        network = Network(_Scripted(module), recipe)
+    except (RuntimeError, AttributeError, IndexError) as error:
+        raise GendataError(
+            f"{path} cannot classify images (1, 3, {recipe.probe_size}, {recipe.probe_size})",
+            found=str(error).strip().splitlines()[-1],
+            expected="a module from normalised images (B, 3, H, W) to logits (B, K)",
+            do="set the option input_size if it takes another size",
+        ) from error
+    return network, Card(title=path.name, origin=str(path), sha256=digest_of(path))
+
+
+def _load_embedded(name: str, options: dict[str, Any]) -> tuple[Network, Card]:
+    folder = Path(str(files("gendata.assets"))) / name
+    if not (folder / "config.json").is_file():
+        raise GendataError(
+            f"no embedded classifier is called '{name}'", expected="embedded:fashion-classifier"
+        )
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    backbone, recipe = build_backbone(
+        config["network"], len(config["classes"]), input_size=config["input_size"]
+    )
+    fit_weights(backbone, read_weights(folder / "weights.safetensors"), folder)
+    given = {key: config[key] for key in ("mean", "std")} | options
+    about = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    card = Card(
+        title=about["title"],
+        origin=about["origin"],
+        licence=about["licence"],
+        training_data=about["training_data"],
+        sha256=digest_of(folder / "weights.safetensors"),
+        settings={"classes": config["classes"]},
+    )
+    return Network(backbone, _adjusted(recipe, given)), card
