@@ -1,0 +1,1 @@
+"""What synthetic images lack against real ones: the content gap, measured and shown."""
