@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from gendata.errors import GendataError
@@ -29,13 +30,19 @@ class Loader(Protocol):
     Attributes:
         images: the set; `Examples.rows` are its row numbers.
         steps: batches in an epoch.
+        views: number of fixed augmentations of each image; 0 where they are drawn afresh.
     """
 
     images: Images
     steps: int
+    views: int
 
     def epoch(self, number: int) -> Iterator[Examples]:
         """Yields the batches of one epoch; the same number gives the same batches."""
+        ...
+
+    def fixed(self, rows: np.ndarray, view: int) -> Examples:
+        """Returns one fixed view of given rows (B,), int64, whichever process this is."""
         ...
 
 

@@ -74,5 +74,8 @@ class Order:
         if not self.views:
             return Share(rows, np.full_like(rows, -1), hash_seed(self.seed, FRESH), counters)
         choice = uniforms(hash_seed(self.seed, CHOICE), rows, counters, 1)[:, 0]
-        views = (choice * self.views).astype(np.int64)
+        return self.fixed(rows, (choice * self.views).astype(np.int64))
+
+    def fixed(self, rows: np.ndarray, views: np.ndarray) -> Share:
+        """Asks for given views (B,) of given rows (B,)."""
         return Share(rows, views, hash_seed(self.seed, FIXED), views)

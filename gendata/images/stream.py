@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from gendata.errors import GendataError
 from gendata.images.augment import augment, padded, uniforms
 from gendata.images.memory import sizes_differ
-from gendata.images.order import Order
+from gendata.images.order import Order, Share
 from gendata.images.resident import DRAWS
 from gendata.images.resize import resized
 from gendata.types import Examples, Images
@@ -48,10 +48,11 @@ class StreamLoader:
             augmentation,
             device,
         )
-        self.steps = order.steps
+        self.steps, self.views = order.steps, order.views
         self._epoch = _EpochRows(order)
+        self._images = _Decoder(images, size)
         self._decoder = DataLoader(
-            _Decoder(images, size),
+            self._images,
             batch_sampler=self._epoch,
             collate_fn=_as_it_is,
             num_workers=workers,
@@ -66,21 +67,27 @@ class StreamLoader:
             GendataError: an image cannot be decoded, or the images differ in size.
         """
         self._epoch.number = number
-        labels = np.asarray(self.images.labels)
         for share, batch in zip(self.order.epoch(number), self._decoder, strict=True):
-            if isinstance(batch, GendataError):
-                raise batch
-            store = padded(batch.to(self.device, non_blocking=True), self.augmentation)
-            draws = uniforms(share.key, share.rows, share.counters, DRAWS)
-            places = torch.arange(len(batch), device=self.device)
-            shape = (batch.shape[2], batch.shape[3])
-            rows, views, chosen = (
-                torch.from_numpy(array).to(self.device)
-                for array in (share.rows, share.views, labels[share.rows])
-            )
-            yield Examples(
-                augment(self.augmentation, store, places, shape, draws), chosen, rows, views
-            )
+            yield self._examples(share, batch)
+
+    def fixed(self, rows: np.ndarray, view: int) -> Examples:
+        """Returns one fixed view of given rows (B,), int64, decoded in this process."""
+        share = self.order.fixed(rows, np.full_like(rows, view))
+        return self._examples(share, self._images.__getitems__(rows.tolist()))
+
+    def _examples(self, share: Share, batch: Tensor | GendataError) -> Examples:
+        if isinstance(batch, GendataError):
+            raise batch
+        store = padded(batch.to(self.device, non_blocking=True), self.augmentation)
+        draws = uniforms(share.key, share.rows, share.counters, DRAWS)
+        places = torch.arange(len(batch), device=self.device)
+        shape = (batch.shape[2], batch.shape[3])
+        rows, views, labels = (
+            torch.from_numpy(array).to(self.device)
+            for array in (share.rows, share.views, np.asarray(self.images.labels)[share.rows])
+        )
+        pixels = augment(self.augmentation, store, places, shape, draws)
+        return Examples(pixels, labels, rows, views)
 
 
 class _EpochRows:
