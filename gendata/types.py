@@ -149,7 +149,11 @@ class Stage:
 
 
 class Method(Protocol):
-    """One way to train a classifier; it owns its gradient."""
+    """One way to train a classifier; it owns its gradient.
+
+    A method whose optimisers or heads change in training also defines `state_dict()` and
+    `load_state_dict(state)`, in tensors and plain values, so that a killed run can go on.
+    """
 
     stages: Sequence[Stage]
 
@@ -157,6 +161,9 @@ class Method(Protocol):
         """Builds teachers, heads, discriminators and optimisers of its own, once."""
         ...
 
-    def step(self, batch: Batch, progress: float) -> dict[str, float]:
-        """Makes one update; progress runs from 0 to 1 over all stages. Returns scalars to log."""
+    def step(self, batch: Batch, progress: float) -> Mapping[str, float | Tensor]:
+        """Makes one update; progress runs from 0 to 1 over all stages. Returns scalars to log.
+
+        Tensors may stay on the device: they are averaged there and read once an epoch.
+        """
         ...
