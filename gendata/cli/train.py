@@ -1,0 +1,126 @@
+"""`gendata train`: train a classifier on synthetic images, real ones, or both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gendata.cli.options import (
+    config_option,
+    device_option,
+    dry_run_option,
+    echo_result,
+    json_option,
+    key_values,
+    out_option,
+    seed_option,
+)
+
+__all__ = ["command"]
+
+# Defaults are shown here and live in gendata.training.settings, which imports torch: an option
+# that is not given is not passed on, so that a preset can fill it. A test compares the two.
+SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
+    ("network", str, "small-cnn", "Student: small-cnn, cifar-resnet20, wrn-28-10, timm:NAME, …"),
+    ("init", str, "random", "random, imagenet or a weights file."),
+    ("tap", str, "last", "Layer whose pooled output are the student's features."),
+    ("epochs", click.IntRange(1), "40", "Passes over the first source."),
+    ("batch-size", click.IntRange(1), "128", "Images a step, all processes together."),
+    ("real-batch-size", click.IntRange(1), "batch size", "Real images a step."),
+    ("optimizer", click.Choice(["adam", "adamw", "sgd"]), "adam", "Optimiser."),
+    ("learning-rate", click.FloatRange(0), "0.001", "Learning rate at the start."),
+    ("schedule", click.Choice(["constant", "cosine"]), "constant", "Its course."),
+    ("weight-decay", click.FloatRange(0), "0.0", "Weight decay."),
+    (
+        "augment",
+        click.Choice(["none", "crop", "flip", "crop-flip", "weak", "strong"]),
+        "crop-flip",
+        "Augmentation.",
+    ),
+    ("views", click.IntRange(0), "0", "Fixed augmentations an image (0: fresh ones)."),
+    ("size", click.IntRange(1), "as they are", "Side that images are resized to, pixels."),
+    (
+        "select",
+        click.Choice(["last", "source-val", "target-val", "oracle"]),
+        "last",
+        "Which epoch's network counts.",
+    ),
+    (
+        "batch-norm",
+        click.Choice(["both", "freeze-real"]),
+        "both",
+        "Whether real batches set batch normalisation's statistics.",
+    ),
+    ("clip", click.FloatRange(0), "no limit", "Greatest length of an update's gradient."),
+    ("precision", click.Choice(["no", "fp16", "bf16"]), "no", "Mixed precision."),
+)
+
+
+def settings_options(function: Any) -> Any:
+    """Adds one option for each training setting."""
+    for name, kind, default, text in reversed(SETTINGS):
+        option = click.option(
+            f"--{name}", type=kind, default=None, help=text, show_default=default
+        )
+        function = option(function)
+    return function
+
+
+@click.command("train", epilog="A run that was killed goes on with the same command.")
+@click.option("--synthetic", metavar="REF", help="Generated images.")
+@click.option("--real", metavar="REF", help="Real images to train on.")
+@click.option("--test", metavar="REF", help="Real images that judge the result.")
+@click.option("--validation", metavar="REF", help="Real images that may choose the epoch.")
+@click.option(
+    "--method", default="fake", show_default=True, help="real, fake, aug, adp, pg, rg, pg+rg."
+)
+@click.option("--preset", help="small (these defaults) or paper (ResNet-50 at 224 pixels).")
+@settings_options
+@click.option(
+    "-o",
+    "method_options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=key_values,
+    help="Option of the method, such as pg_weight=1.",
+)
+@click.option("--download", is_flag=True, help="Fetch what is not on this machine.")
+@click.option("--tensorboard", is_flag=True, help="Write TensorBoard files as well.")
+@out_option()
+@seed_option
+@device_option
+@dry_run_option
+@json_option
+@config_option
+def command(
+    out: Path,
+    method: str,
+    preset: str | None,
+    method_options: dict[str, Any],
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Train a classifier on synthetic images, real ones, or both.
+
+    \b
+    Examples:
+      gendata train --synthetic clone --test fashion-mnist:test --method pg --out run
+      gendata train --synthetic clone --real few --method pg+rg --out run -o lambda1=1
+    """
+    from gendata.training import train
+    from gendata.training.run import resolve
+
+    images = {name: given.pop(name) for name in ("synthetic", "real", "test", "validation")}
+    flags = {name: given.pop(name) for name in ("device", "download", "tensorboard")}
+    settings = {name: value for name, value in given.items() if value is not None}
+    options = {**settings, **method_options}
+    if dry_run:
+        resolved, _, own = resolve(method, preset, options)
+        plan = {"method": method, **images, **vars(resolved), **own}
+        echo_result(plan, "\n".join(f"{name}: {value}" for name, value in plan.items()), as_json)
+        return
+    result = train(method=method, preset=preset, out=out, **images, **flags, **options)
+    echo_result(result.to_json(), f"{result}\nweights and metrics in {out}", as_json)

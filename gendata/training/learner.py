@@ -1,0 +1,199 @@
+"""What a method is given to train with: forward passes, gradients and updates.
+
+Everything that depends on processes, precision or batch normalisation is settled here, so that a
+method reads like its equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from gendata.images import Loader
+from gendata.types import Examples, Images, Output
+
+__all__ = ["BATCH_NORM_POLICIES", "Learner"]
+
+BATCH_NORM_POLICIES = ("both", "freeze-real")
+
+
+class Learner:
+    """A network in training.
+
+    Args:
+        network: maps images uint8 (B, 3, H, W) to an `Output`.
+        optimizer: over the network's parameters.
+        accelerator: owns device, precision and processes.
+        classes: class names in label order.
+        images: training sets by source name, the parts of a mixed set too; `Examples.rows` are
+            their row numbers.
+        loaders: by source name.
+        batch_norm: "both" (every batch sets and uses its own statistics) or "freeze-real" (real
+            batches use the running statistics and leave them alone).
+        clip: greatest length of an update's gradient; None for no limit.
+        show_progress: whether longer preparations show a bar.
+
+    Attributes:
+        network: prepared by accelerate.
+        optimizer: prepared by accelerate.
+        bare: the network without the processes' wrapper, for evaluation.
+        device: where everything lives.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Optimizer,
+        accelerator: Accelerator,
+        *,
+        classes: Sequence[str],
+        images: Mapping[str, Images],
+        loaders: Mapping[str, Loader],
+        batch_norm: str = "both",
+        clip: float | None = None,
+        show_progress: bool = False,
+    ) -> None:
+        self.network, self.optimizer = accelerator.prepare(network, optimizer)
+        self.bare, self.accelerator, self.device = network, accelerator, accelerator.device
+        self.classes, self.images, self.loaders = list(classes), images, loaders
+        self.batch_norm, self.clip, self.show_progress = batch_norm, clip, show_progress
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._sizes = [p.numel() for p in self._parameters]
+        self._norms = [
+            m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)
+        ]
+        self._memory: list[Tensor] = []
+        self._taken = 0
+
+    @property
+    def processes(self) -> int:
+        """Number of processes that share each batch."""
+        return self.accelerator.num_processes
+
+    @property
+    def rank(self) -> int:
+        """Which of these processes this is."""
+        return self.accelerator.process_index
+
+    def forward(self, examples: Examples, source: str) -> Output:
+        """Runs the network on this process's part of a batch; outputs are float32."""
+        with self._normalisation_for(source):
+            return self.network(examples.images)
+
+    @contextmanager
+    def _normalisation_for(self, source: str) -> Iterator[None]:
+        frozen = self.batch_norm == "freeze-real" and source == "real"
+        training = [norm for norm in self._norms if frozen and norm.training]
+        for norm in training:
+            norm.eval()
+        try:
+            yield
+        finally:
+            for norm in training:
+                norm.train()
+
+    def cross_entropy(self, output: Output, examples: Examples) -> Tensor:
+        """Mean cross-entropy over the rows of all processes."""
+        return self.mean(
+            functional.cross_entropy(output.logits, examples.labels, reduction="none")
+        )
+
+    @torch.no_grad()
+    def share_correct(self, output: Output, examples: Examples) -> Tensor:
+        """Share of a batch that is classified rightly."""
+        return self.mean((output.logits.argmax(dim=1) == examples.labels).float())
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Weighs one value a row, (B,), so that the processes' average is the mean of all rows.
+
+        A batch need not divide evenly among the processes.
+        """
+        if self.processes == 1:
+            return values.mean()
+        rows = torch.tensor(float(len(values)), device=self.device)
+        return values.sum() * self.processes / self.accelerator.reduce(rows, "sum")
+
+    def average(self, value: Tensor) -> Tensor:
+        """Averages a tensor over the processes."""
+        return value if self.processes == 1 else self.accelerator.reduce(value, "mean")
+
+    def joined(self, rows: Tensor) -> Tensor:
+        """Joins the rows (B, ...) of all processes, for losses that compare rows.
+
+        A gradient flows into this process's own rows, times the number of processes: each process
+        computes the same loss, and their gradients are averaged, not summed.
+        """
+        if self.processes == 1:
+            return rows
+        counts = self.accelerator.gather(torch.tensor([len(rows)], device=self.device)).tolist()
+        padded = rows.new_zeros(max(counts), *rows.shape[1:])
+        padded[: len(rows)] = rows.detach()
+        blocks = list(self.accelerator.gather(padded).split(max(counts)))
+        blocks = [block[:count] for block, count in zip(blocks, counts, strict=True)]
+        if rows.requires_grad:
+            own = rows.view_as(rows)
+            own.register_hook(lambda gradient: gradient * self.processes)
+            blocks[self.rank] = own
+        return torch.cat(blocks)
+
+    def gradient(self, loss: Tensor) -> Tensor:
+        """Differentiates a loss by all trainable parameters.
+
+        Returns:
+            One float32 vector (P,), averaged over the processes; under fp16 it carries the loss
+            scale, the same for every gradient of a step. Its memory is used again after the next
+            `apply` or `update`: clone it to keep it.
+        """
+        self.accelerator.backward(loss)
+        flat = self.flat_memory()
+        targets, gradients = [], []
+        for parameter, part in self._parts(flat):
+            if parameter.grad is None:
+                part.zero_()
+            else:
+                targets.append(part)
+                gradients.append(parameter.grad)
+                parameter.grad = None
+        torch._foreach_copy_(targets, gradients)
+        return flat
+
+    def flat_memory(self) -> Tensor:
+        """Lends a float32 vector (P,) of any content, until the next `apply` or `update`."""
+        if self._taken == len(self._memory):
+            self._memory.append(torch.empty(sum(self._sizes), device=self.device))
+        self._taken += 1
+        return self._memory[self._taken - 1]
+
+    def apply(self, gradient: Tensor) -> None:
+        """Makes one update along a vector (P,) made of this step's gradients."""
+        for parameter, part in self._parts(gradient):
+            parameter.grad = part
+        self._descend()
+
+    def update(self, loss: Tensor) -> None:
+        """Makes one update along the gradient of a loss, without the flat vector."""
+        self.accelerator.backward(loss)
+        self._descend()
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Sets the rate of the updates to come."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _parts(self, flat: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
+        """Pairs each parameter with its part of a flat vector, as a view of its shape."""
+        for parameter, part in zip(self._parameters, flat.split(self._sizes), strict=True):
+            yield parameter, part.view_as(parameter)
+
+    def _descend(self) -> None:
+        if self.clip is not None:
+            self.accelerator.clip_grad_norm_(self._parameters, self.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._taken = 0

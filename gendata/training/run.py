@@ -1,0 +1,261 @@
+"""The public function: from references and settings to a trained network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from gendata.errors import GendataError
+from gendata.models import build_network
+from gendata.models.device import resolve_device
+from gendata.models.weights import fit_weights, read_weights
+from gendata.registry import methods
+from gendata.training.evaluate import evaluation_loader
+from gendata.training.learner import Learner
+from gendata.training.loop import INITIAL, Run, epoch_stages, seeded
+from gendata.training.options import build_method, options_of
+from gendata.training.result import Selected, TrainResult
+from gendata.training.run_folder import RunFolder
+from gendata.training.settings import Settings, build_optimizer
+from gendata.training.sources import Reference, open_roles, prepare_sources, source_loaders
+from gendata.types import Images, Method
+
+__all__ = ["resolve", "start_accelerator", "train"]
+
+
+def train(
+    *,
+    synthetic: Reference | None = None,
+    real: Reference | None = None,
+    test: Reference | None = None,
+    validation: Reference | None = None,
+    method: str = "fake",
+    preset: str | None = None,
+    device: str | torch.device = "auto",
+    out: str | Path | None = None,
+    download: bool = False,
+    tensorboard: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> TrainResult:
+    """Trains a classifier.
+
+    Args:
+        synthetic: generated images, or a reference to them.
+        real: real images to train on. A method that needs none never opens them.
+        test: real images that judge the result.
+        validation: real images that may choose the epoch (`select="target-val"`).
+        method: "real", "fake", "aug", "adp", "pg", "rg", "pg+rg" or a plugin's.
+        preset: "small" (the defaults) or "paper"; settings given here win.
+        device: "auto", "cpu", "cuda", … Several processes each take their own.
+        out: folder for settings, metrics, weights and state. The same call goes on where it was
+            killed, and returns at once where it has finished.
+        download: fetch images and weights that are not on this machine.
+        tensorboard: write event files into the folder as well.
+        progress: show a bar on stderr.
+        **options: `Settings` (network, init, tap, epochs, batch_size, real_batch_size, optimizer,
+            learning_rate, schedule, weight_decay, augment, views, size, select, batch_norm, clip,
+            precision, seed), and the method's own, such as `pg_weight=1` or `lambda1=0`.
+
+    Raises:
+        GendataError: something does not fit; nothing is overwritten.
+    """
+    settings, chosen, method_options = resolve(method, preset, options)
+    references = {"synthetic": synthetic, "real": real, "test": test, "validation": validation}
+    opened = open_roles(chosen.stages, references, settings, download=download)
+    if tensorboard and out is None:
+        raise GendataError("TensorBoard's files need a folder", do="give out=…")
+    accelerator = start_accelerator(device, settings.precision)
+    folder = None
+    if out is not None:
+        images = {role: fingerprint(each) for role, each in opened.items()}
+        decisive = {"method": method, **asdict(settings), **method_options, **images}
+        folder = RunFolder(Path(out), decisive, writes=accelerator.is_main_process)
+        accelerator.wait_for_everyone()
+        finished = folder.result()
+        if finished is not None:
+            return _finished(folder, finished, settings, accelerator.device)
+    run = _prepared(chosen, opened, settings, accelerator, folder, progress, download)
+    if tensorboard and folder is not None and accelerator.is_main_process:
+        run.writer = _tensorboard_writer(folder.path)
+    run.train()
+    return _conclude(run, method)
+
+
+def resolve(
+    method: str, preset: str | None, options: Mapping[str, Any]
+) -> tuple[Settings, Method, dict[str, Any]]:
+    """Splits options into settings and the method's own, and builds both.
+
+    Returns:
+        The settings, the method, and all of its options with their values.
+
+    Raises:
+        GendataError: an option is unknown or a value is not allowed.
+    """
+    entry = methods.get(method)
+    names = Settings.names()
+    given = {name: value for name, value in options.items() if name in names}
+    own = {name: value for name, value in options.items() if name not in names}
+    settings = Settings.resolve(preset, given)
+    built = build_method(method, entry, own, names)
+    epoch_stages(built.stages, settings.epochs)  # refuses too few epochs now rather than later
+    return settings, built, options_of(built, own)
+
+
+def start_accelerator(device: str | torch.device, precision: str) -> Accelerator:
+    """Starts accelerate for one training, whatever an earlier one in this process asked for.
+
+    Raises:
+        GendataError: the device is not there, or cannot compute in that precision.
+    """
+    launched = int(os.environ.get("LOCAL_RANK", -1)) >= 0
+    chosen = resolve_device(device)
+    if precision == "fp16" and chosen.type == "cpu":
+        raise GendataError(
+            "fp16 needs an accelerator", found="cpu", do="use precision='bf16' or 'no'"
+        )
+    AcceleratorState._reset_state(reset_partial_state=True)
+    with _default_device(None if launched else chosen):
+        return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
+
+
+@contextmanager
+def _default_device(device: torch.device | None) -> Iterator[None]:
+    """Tells accelerate which device to take; None leaves each process its own."""
+    name = "ACCELERATE_TORCH_DEVICE"
+    before = os.environ.get(name)
+    if device is not None:
+        os.environ[name] = str(device)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+
+def fingerprint(images: Images) -> dict[str, Any]:
+    """What tells one image set from another without decoding it."""
+    labels = np.ascontiguousarray(images.labels, dtype="<i8")
+    return {
+        "name": str(images.name),
+        "images": len(images),
+        "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest()[:16],
+        "classes": list(images.classes),
+    }
+
+
+def _prepared(
+    method: Method,
+    opened: Mapping[str, Images],
+    settings: Settings,
+    accelerator: Accelerator,
+    folder: RunFolder | None,
+    progress: bool,
+    download: bool,
+) -> Run:
+    """Builds everything a training needs, up to its first step."""
+    sources = prepare_sources(opened, method.stages, settings)
+    classes = list(next(iter(opened.values())).classes)
+    with seeded(accelerator.device, settings.seed, INITIAL):
+        network = build_network(
+            settings.network,
+            len(classes),
+            init=settings.init,
+            tap=settings.tap,
+            download=download,
+        ).to(accelerator.device)
+        learner = Learner(
+            network,
+            build_optimizer(settings, network, accelerator.device),
+            accelerator,
+            classes=classes,
+            images=sources.train,
+            loaders=source_loaders(sources, method.stages, settings, accelerator),
+            batch_norm=settings.batch_norm,
+            clip=settings.clip,
+            show_progress=progress and accelerator.is_main_process,
+        )
+        method.prepare(learner)
+    judging = {
+        "test": sources.test,
+        "validation": sources.validation,
+        "held_out": sources.held_out,
+    }
+    judges = {
+        role: evaluation_loader(
+            images,
+            size=settings.size,
+            device=accelerator.device,
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+        )
+        for role, images in judging.items()
+        if images is not None
+    }
+    return Run(method, learner, settings, judges, folder)
+
+
+def _conclude(run: Run, method: str) -> TrainResult:
+    """Judges the last network and the selected one, writes both, and returns the selected one."""
+    select, accelerator, folder = run.settings.select, run.learner.accelerator, run.folder
+    network = run.learner.bare
+    chosen = {"last": (len(run.history), None)}
+    if run.best:
+        chosen[select] = (run.best["epoch"], run.best["network"])
+    selections = {}
+    for rule, (epoch, weights) in chosen.items():
+        if weights is not None:
+            network.load_state_dict(weights)
+        selections[rule] = Selected(epoch, run.judge("test") if "test" in run.judges else None)
+        if folder is not None:
+            folder.save_weights(rule, network)
+    network = accelerator.unwrap_model(network, keep_fp32_wrapper=False).eval()
+    out = folder.path if folder is not None else None
+    result = TrainResult(
+        network, run.learner.classes, method, select, selections, run.history, out
+    )
+    if folder is not None:
+        folder.finish(result.to_json())
+    accelerator.wait_for_everyone()
+    return result
+
+
+def _finished(
+    folder: RunFolder, content: dict[str, Any], settings: Settings, device: torch.device
+) -> TrainResult:
+    """Reads a finished training from its folder."""
+    network = build_network(settings.network, len(content["classes"]), tap=settings.tap)
+    weights = folder.path / f"{content['select']}.safetensors"
+    fit_weights(network.backbone, read_weights(weights), weights)
+    return TrainResult(
+        network.to(device).eval(),
+        content["classes"],
+        content["method"],
+        content["select"],
+        {rule: Selected.from_json(each) for rule, each in content["selections"].items()},
+        folder.history(),
+        folder.path,
+    )
+
+
+def _tensorboard_writer(out: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise GendataError(
+            "TensorBoard is not installed", do="run: pip install 'gendata[tensorboard]'"
+        ) from error
+    return SummaryWriter(str(out / "tensorboard"))

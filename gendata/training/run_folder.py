@@ -1,0 +1,141 @@
+"""What a training leaves on disk, and how a killed one goes on.
+
+    run.json            resolved settings, images and versions; decides whether a run may go on
+    metrics.jsonl       one line an epoch
+    last.safetensors    the weights after the last epoch (and RULE.safetensors for another rule)
+    result.json         accuracies; written last, so a folder that has it is finished
+    state.pt            network, optimiser and method after the last whole epoch; gone at the end
+
+Every file is written under another name and renamed, so that a kill leaves the old or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gendata.errors import GendataError
+from gendata.models.weights import save_weights
+
+__all__ = ["RunFolder"]
+
+STATE, RESULT, METRICS, RUN = "state.pt", "result.json", "metrics.jsonl", "run.json"
+PACKAGES = ("gendata", "torch", "torchvision", "timm", "accelerate")
+
+
+class RunFolder:
+    """A training's folder.
+
+    Args:
+        path: the folder; made where it is missing.
+        settings: everything that decides the result, as JSON values.
+        writes: whether this process writes (the first of several does).
+
+    Raises:
+        GendataError: the folder belongs to a training with other settings, or is no training's.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], *, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
+        settings = json.loads(json.dumps(settings))
+        run = path / RUN
+        if run.exists():
+            _check_same(path, _read_json(run).get("settings", {}), settings)
+        elif path.exists() and any(path.iterdir()):
+            raise GendataError(
+                f"{path} is not empty and holds no training", do="choose another folder for out"
+            )
+        elif writes:
+            path.mkdir(parents=True, exist_ok=True)
+            versions = {name: version(name) for name in PACKAGES}
+            versions["python"] = platform.python_version()
+            self._write_json(RUN, {"command": "train", "settings": settings, "versions": versions})
+
+    def result(self) -> dict[str, Any] | None:
+        """Returns the result of a finished training."""
+        path = self.path / RESULT
+        return _read_json(path) if path.exists() else None
+
+    def history(self) -> list[dict[str, Any]]:
+        """Returns one record an epoch."""
+        lines = (self.path / METRICS).read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def state(self) -> dict[str, Any] | None:
+        """Returns what `save` kept last, on the CPU."""
+        path = self.path / STATE
+        if not path.exists():
+            return None
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise GendataError(
+                f"{path} is damaged",
+                found=str(error).splitlines()[0],
+                do="remove it, and the training starts anew",
+            ) from error
+
+    def save(self, state: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps the state after an epoch, then the metrics that belong to it."""
+        self._replace(STATE, lambda path: torch.save(dict(state), path))
+        self.write_metrics(history)
+
+    def write_metrics(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Writes one line an epoch; lines of a killed epoch go."""
+        lines = "".join(json.dumps(record) + "\n" for record in history)
+        self._replace(METRICS, lambda path: path.write_text(lines, encoding="utf-8"))
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Writes the result and drops the state."""
+        self._write_json(RESULT, result)
+        if self.writes:
+            (self.path / STATE).unlink(missing_ok=True)
+
+    def save_weights(self, rule: str, network: torch.nn.Module) -> None:
+        """Writes RULE.safetensors."""
+        self._replace(f"{rule}.safetensors", lambda path: save_weights(network, path))
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        self._replace(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def _replace(self, name: str, write: Any) -> None:
+        if not self.writes:
+            return
+        partial = self.path / f"{name}.partial"
+        try:
+            write(partial)
+            os.replace(partial, self.path / name)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            partial.unlink(missing_ok=True)
+            raise GendataError(
+                f"{self.path / name} cannot be written",
+                found=str(error).splitlines()[0],
+                do="make room or choose another folder; the same command then goes on",
+            ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise GendataError(f"{path} cannot be read", found=error) from error
+
+
+def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if names:
+        changes = "; ".join(f"{name} {before.get(name)!r} -> {now.get(name)!r}" for name in names)
+        raise GendataError(
+            f"{path} holds a training with other settings",
+            found=changes,
+            do="choose another folder for out, or remove this one",
+        )

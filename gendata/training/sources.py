@@ -1,0 +1,184 @@
+"""Which images a method's stages see, and in which batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from gendata.errors import GendataError
+from gendata.images import Loader, balanced_split, joined, make_loader, open_images
+from gendata.seeds import hash_seed
+from gendata.training.settings import Settings
+from gendata.types import Batch, Examples, Images, Stage
+
+__all__ = [
+    "Reference",
+    "Sources",
+    "batches",
+    "open_roles",
+    "prepare_sources",
+    "source_loaders",
+]
+
+Reference = str | Path | Images
+PARTS = {"synthetic": ("synthetic",), "real": ("real",), "mixed": ("synthetic", "real")}
+HELD_OUT_SHARE = 10  # one in ten
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The image sets of a training, decoded where they are small, all with the same classes.
+
+    Attributes:
+        train: by source name: "synthetic", "real", "mixed", as far as the method's stages need.
+        test: real images that judge the result.
+        validation: real images that only choose an epoch.
+        held_out: training images that only choose an epoch.
+    """
+
+    train: dict[str, Images]
+    test: Images | None
+    validation: Images | None
+    held_out: Images | None
+
+
+def open_roles(
+    stages: Sequence[Stage],
+    given: Mapping[str, Reference | None],
+    settings: Settings,
+    *,
+    download: bool = False,
+) -> dict[str, Images]:
+    """Opens the sets that the stages need, and those that judge; no other one is touched.
+
+    Args:
+        stages: the method's.
+        given: references by role: "synthetic", "real", "test" and "validation".
+        settings: only the selection rule is used.
+        download: fetch sets that are not on this machine.
+
+    Returns:
+        Sets by role, with the same classes; training roles first.
+
+    Raises:
+        GendataError: one is missing, or their class lists differ.
+    """
+    opened: dict[str, Images] = {}
+    roles = _training_roles(stages)
+    for role in (*roles, "test", "validation"):
+        reference = given.get(role)
+        if reference is not None:
+            opened[role] = open_images(reference, download=download)
+            if not len(opened[role]):
+                raise GendataError(f"the {role} set '{opened[role].name}' holds no image")
+        elif role in roles:
+            raise GendataError(
+                f"the method needs {role} images", found="none", do=f"give {role}=…"
+            )
+    _check_classes(opened)
+    needed = {"target-val": "validation", "oracle": "test"}.get(settings.select)
+    if needed is not None and needed not in opened:
+        raise GendataError(
+            f"select='{settings.select}' needs {needed} images",
+            found="none",
+            do=f"give {needed}=…",
+        )
+    return opened
+
+
+def prepare_sources(
+    opened: Mapping[str, Images], stages: Sequence[Stage], settings: Settings
+) -> Sources:
+    """Decodes small sets, holds images out where the selection rule asks, joins the mixed set."""
+    decoded = {role: _decoded(images, settings.size) for role, images in opened.items()}
+    roles = _training_roles(stages)
+    held_out = None
+    if settings.select == "source-val":
+        held_out, decoded[roles[0]] = _hold_out(decoded[roles[0]], settings.seed)
+    train = {role: decoded[role] for role in roles}
+    if any("mixed" in stage.sources for stage in stages):
+        train["mixed"] = joined(train["synthetic"], train["real"])
+    return Sources(train, decoded.get("test"), decoded.get("validation"), held_out)
+
+
+def _training_roles(stages: Sequence[Stage]) -> list[str]:
+    sources = (source for stage in stages for source in stage.sources)
+    return list(dict.fromkeys(part for source in sources for part in PARTS[source]))
+
+
+def _decoded(images: Images, size: int | None) -> Images:
+    """Decodes a small set now, so that the rows of a union are known whatever is damaged."""
+    return make_loader(images, len(images), augment="none", size=size).images
+
+
+def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
+    per_class = max(1, len(images) // len(images.classes) // HELD_OUT_SHARE)
+    return balanced_split(images, per_class, seed)
+
+
+def _check_classes(opened: Mapping[str, Images]) -> None:
+    (first, images), *others = opened.items()
+    for role, other in others:
+        ours, theirs = list(images.classes), list(other.classes)
+        if ours == theirs:
+            continue
+        missing = [repr(name) for name in ours if name not in theirs][:5]
+        surplus = [repr(name) for name in theirs if name not in ours][:5]
+        parts = [f"only {first} has {', '.join(missing)}"] if missing else []
+        parts += [f"only {role} has {', '.join(surplus)}"] if surplus else []
+        if not parts:
+            label = next(
+                i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]
+            )
+            parts = [f"label {label} is {ours[label]!r} in {first}, {theirs[label]!r} in {role}"]
+        raise GendataError(
+            f"the classes of the {first} and the {role} images differ",
+            found="; ".join(parts),
+            expected="the same names in the same order",
+        )
+
+
+def source_loaders(
+    sources: Sources, stages: Sequence[Stage], settings: Settings, accelerator: Accelerator
+) -> dict[str, Loader]:
+    """Makes a training loader for every source that some stage draws from."""
+    used = dict.fromkeys(source for stage in stages for source in stage.sources)
+    loaders = {}
+    for number, name in enumerate(PARTS):
+        if name not in used:
+            continue
+        images = sources.train[name]
+        batch = settings.real_batch_size if name == "real" else None
+        loaders[name] = make_loader(
+            images,
+            min(batch or settings.batch_size, len(images)),
+            augment=settings.augment,
+            size=settings.size,
+            seed=hash_seed(settings.seed, number),
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+            views=settings.views,
+            device=accelerator.device,
+        )
+    return loaders
+
+
+def batches(loaders: Mapping[str, Loader], stage: Stage, epoch: int) -> Iterator[Batch]:
+    """Yields an epoch's batches; they depend on the epoch's number and on nothing before it."""
+    first, *others = stage.sources
+    start = epoch * loaders[first].steps
+    cycles = {name: _cycle(loaders[name], start) for name in others}
+    for examples in loaders[first].epoch(epoch):
+        yield {first: examples, **{name: next(cycle) for name, cycle in cycles.items()}}
+
+
+def _cycle(loader: Loader, start: int) -> Iterator[Examples]:
+    """Yields batches for ever, from the one with number `start`; each pass is shuffled anew."""
+    number, skipped = divmod(start, loader.steps)
+    while True:
+        yield from islice(loader.epoch(number), skipped, None)
+        number, skipped = number + 1, 0
