@@ -1,0 +1,1 @@
+"""Studies: one file each, registered by name, run by `gendata bench STUDY`."""

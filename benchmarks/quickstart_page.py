@@ -1,0 +1,176 @@
+"""The quickstart's report: results first, then the clones, then the gap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from gendata.clone.rejected import remake_rejected
+from gendata.gap.page import (
+    Cell,
+    ImageGrid,
+    ImageRow,
+    KeyFigure,
+    KeyFigures,
+    Page,
+    Row,
+    Section,
+    Strip,
+    Table,
+)
+from gendata.gap.report import gap_sections
+from gendata.images import decode_all
+from gendata.types import Classifier
+
+if TYPE_CHECKING:
+    from gendata.benchmarks.quickstart import MethodRow, Outcome
+
+__all__ = ["quickstart_page"]
+
+SHOWN = 8  # images of a class, kept or rejected
+
+
+def quickstart_page(
+    outcome: Outcome, methods: Sequence[MethodRow], classifier: Classifier | None
+) -> Page:
+    """Makes the page from what the quickstart found."""
+    sections = [result_section(outcome, methods)]
+    if classifier is not None:
+        sections += [filter_section(outcome, name, classifier) for name in outcome.clones]
+    return Page(
+        title="What generated images are worth here",
+        summary=summary(outcome, methods),
+        sections=[*sections, *gap_sections(outcome.gap)],
+        foot={
+            **outcome.gap.environment,
+            "command": outcome.command,
+            "wall-clock time": f"{outcome.seconds:.0f} s",
+        },
+        overline="gendata · quickstart",
+    )
+
+
+def summary(outcome: Outcome, methods: Sequence[MethodRow]) -> str:
+    """Says which method did best in each setting, and against what."""
+    sentences = []
+    for setting, opening in (
+        ("zero-shot", "Without a single real image"),
+        ("few-shot", f"With {outcome.counts['few']} real images"),
+    ):
+        rows = {
+            row.title: mean(outcome.results[row.method])
+            for row in methods
+            if row.setting == setting
+        }
+        best = max(rows, key=lambda title: rows[title])
+        others = ", ".join(
+            f"{title} {value:.1%}" for title, value in rows.items() if title != best
+        )
+        sentences.append(
+            f"{opening}, {best} is right on {rows[best]:.1%} of real test images ({others})"
+        )
+    return ". ".join(sentences) + "."
+
+
+def result_section(outcome: Outcome, methods: Sequence[MethodRow]) -> Section:
+    """The table of methods; the best of each setting stands out."""
+    values = {row.method: mean(outcome.results[row.method]) for row in methods}
+    rows = []
+    for row in methods:
+        peers = [values[other.method] for other in methods if other.setting == row.setting]
+        spread = (
+            np.std(outcome.results[row.method], ddof=1) if outcome.counts["seeds"] > 1 else None
+        )
+        accuracy = Cell(
+            f"{values[row.method]:.1%}",
+            "" if spread is None else f"± {spread:.1%}",
+            heat=(values[row.method] - min(values.values()))
+            / max(max(values.values()) - min(values.values()), 1e-9),
+            strong=values[row.method] == max(peers),
+        )
+        rows.append(Row(row.title, [row.setting, accuracy]))
+    counts = outcome.counts
+    caption = (
+        f"Accuracy on {counts['test']:,} real test images that nothing was trained or chosen on, "
+        f"after the last epoch, over {counts['seeds']} seed(s). The clone has "
+        f"{counts['clone']:,} images; few-shot methods also see {counts['few']} real ones. One seed "
+        f"and {counts['test']:,} images leave an uncertainty of about {error(values, counts):.1f} points."
+    )
+    return Section(
+        "Trained on generated images, tested on real ones",
+        [
+            KeyFigures(
+                [
+                    KeyFigure(
+                        f"{values['fake']:.1%}", "synthetic images only", "zero-shot baseline"
+                    ),
+                    KeyFigure(
+                        f"{values['pg']:.1%}", "with Pretrained Guidance", "still no real image"
+                    ),
+                    KeyFigure(
+                        f"{values['pg+rg']:.1%}",
+                        "with both guidances",
+                        f"and {counts['few']} real images",
+                    ),
+                ]
+            ),
+            Table(["setting", "accuracy"], rows, "method", caption=caption),
+        ],
+        "Pretrained Guidance keeps the relations that a frozen ImageNet network sees; Real "
+        "Guidance lets a few real images correct every synthetic gradient.",
+    )
+
+
+def filter_section(outcome: Outcome, name: str, classifier: Classifier) -> Section:
+    """What the filter kept and what it turned away, by class, from one sampler."""
+    clone = decode_all(outcome.clones[name])
+    rejects = json.loads((outcome.folders[name] / "rejects.json").read_text(encoding="utf-8"))
+    rejected = remake_rejected(outcome.folders[name], outcome.samplers[name], SHOWN)
+    taken_for = classifier.probabilities(rejected.images) if len(rejected.seeds) else None
+    rows = []
+    for label, class_name in enumerate(clone.classes):
+        kept = clone.images[torch.as_tensor(clone.labels) == label][:SHOWN]
+        away = torch.nonzero(rejected.labels == label)[:, 0].tolist()
+        notes = [verdict(taken_for[index], clone.classes) for index in away] if away else []
+        rows.append(
+            ImageRow(
+                class_name,
+                [
+                    Strip(list(kept), f"kept images of {class_name}"),
+                    Strip([rejected.images[i] for i in away], f"rejected as {class_name}", notes),
+                ],
+            )
+        )
+    attempts, accepted = rejects["attempts"], rejects["accepted"]
+    grid = ImageGrid(
+        ["kept", "turned away, and what the filter saw"],
+        rows,
+        f"{attempts:,} images were drawn and {accepted:,} kept. Under a rejected image the "
+        "filter's most probable class and its probability.",
+    )
+    return Section(
+        f"Kept and rejected: {name}",
+        [grid],
+        f"Of {attempts:,} drawn images the filter kept {accepted / attempts:.0%}.",
+    )
+
+
+def verdict(probabilities: torch.Tensor, classes: Sequence[str]) -> str:
+    """The most probable class, shortened, and its probability."""
+    top = int(probabilities.argmax())
+    return f"{classes[top][:7]} {float(probabilities[top]):.2f}"
+
+
+def mean(values: Sequence[float]) -> float:
+    """Mean over seeds."""
+    return float(np.mean(values))
+
+
+def error(values: dict[str, float], counts: dict[str, int]) -> float:
+    """Binomial standard error of one accuracy, in points."""
+    middle = mean(list(values.values()))
+    return 100 * float(np.sqrt(middle * (1 - middle) / counts["test"]))

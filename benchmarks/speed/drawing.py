@@ -1,0 +1,138 @@
+"""Does drawing a clone cost more than the generator's own forward passes?
+
+The whole of `draw_clone` (seeds, noise, filter, PNG, hash, parquet) against the bare forward
+passes of the same generator at the same batch size, in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gendata.benchmarks.speed.measurement import Measurement, median_ratio, seconds
+from gendata.clone import ConfidenceFilter, draw_clone
+from gendata.models import load_classifier
+from gendata.samplers import load_sampler
+from gendata.types import Classifier, Sampler
+
+__all__ = ["ScriptedGenerator", "measure", "save_scripted_generator"]
+
+BATCH = 64
+Z_DIM = 128
+
+
+class ScriptedGenerator(nn.Module):
+    """A random generator of 32x32 images: 50 million multiply-adds, 100 MFLOP, an image."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(classes, Z_DIM)
+        self.project = nn.Linear(Z_DIM, 128 * 8 * 8)
+        self.to_16 = nn.Conv2d(128, 64, 3, padding=1)
+        self.to_32 = nn.Conv2d(64, 48, 3, padding=1)
+        self.to_image = nn.Conv2d(48, 3, 3, padding=1)
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        """Maps latents (B, 128) and labels (B,) to images (B, 3, 32, 32) in [-1, 1]."""
+        x = self.project(z + self.embed(label)).view(-1, 128, 8, 8)
+        x = functional.relu(self.to_16(functional.interpolate(x, scale_factor=2.0)))
+        x = functional.relu(self.to_32(functional.interpolate(x, scale_factor=2.0)))
+        return torch.tanh(self.to_image(x))
+
+
+def save_scripted_generator(path: Path) -> Path:
+    """Saves a TorchScript file with seeded random weights."""
+    torch.manual_seed(0)
+    torch.jit.script(ScriptedGenerator().eval()).save(str(path))
+    return path
+
+
+def measure() -> list[Measurement]:
+    """Times the scripted generator, the embedded diffusion model and the embedded GAN."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        script = save_scripted_generator(folder / "generator.pt")
+        module = torch.jit.load(str(script)).eval()
+        z, labels = torch.randn(BATCH, Z_DIM), torch.arange(BATCH) % 10
+        scripted = load_sampler(f"torchscript:{script}", device="cpu", z_dim=Z_DIM, classes=10)
+        return [
+            compare(
+                "drawing, TorchScript generator of 100 MFLOP",
+                ">= 0.9",
+                scripted,
+                lambda: module(z, labels),
+                ConfidenceFilter(filter_classifier(), 1e-6, label="condition"),
+                images=3200,
+                folder=folder,
+            ),
+            embedded("fashion-diffusion", ">= 0.9", images=640, folder=folder),
+            embedded("fashion-gan", "", images=6400, folder=folder),
+        ]
+
+
+def filter_classifier() -> Classifier:
+    """Loads the embedded classifier."""
+    return load_classifier("embedded:fashion-classifier", device="cpu")
+
+
+def embedded(name: str, asked: str, images: int, folder: Path) -> Measurement:
+    """Compares an embedded generator with its own network's passes."""
+    sampler = load_sampler(f"embedded:{name}", device="cpu")
+    bare = sampler.forward_passes(torch.arange(BATCH) % 10)
+    return compare(
+        f"drawing, embedded {name}",
+        asked,
+        sampler,
+        bare,
+        ConfidenceFilter(filter_classifier(), 0.8),
+        images=images,
+        folder=folder,
+    )
+
+
+def compare(
+    name: str,
+    asked: str,
+    sampler: Sampler,
+    bare: Callable[[], object],
+    accept: ConfidenceFilter,
+    *,
+    images: int,
+    folder: Path,
+) -> Measurement:
+    """Takes images per second of both in turn; those drawn and rejected count as drawn."""
+    runs = iter(range(1000))
+
+    def whole() -> float:
+        out = folder / f"{sampler.name.replace('/', '-').replace(':', '-')}-{next(runs)}"
+        took = seconds(
+            lambda: draw_clone(
+                sampler,
+                per_class=images // 10,
+                out=out,
+                filter=accept,
+                batch_size=BATCH,
+                progress=False,
+            )
+        )
+        rejects = json.loads((out / "rejects.json").read_text(encoding="utf-8"))
+        return rejects["attempts"] / took
+
+    def passes() -> float:
+        batches = images // BATCH
+        with torch.inference_mode():
+            took = seconds(lambda: [bare() for _ in range(batches)])
+        return batches * BATCH / took
+
+    whole(), passes()  # warm up
+    ratio, whole_rate, bare_rate = median_ratio(whole, passes, repeats=3)
+    how = (
+        f"{whole_rate:.0f} against {bare_rate:.0f} images/s, {images} kept, batch {BATCH}, 3 pairs"
+    )
+    return Measurement(name, asked, f"{ratio:.2f}", ratio, how)

@@ -1,0 +1,40 @@
+"""`gendata list`: what there is to draw from, train with and study."""
+
+from __future__ import annotations
+
+import inspect
+
+import click
+
+from gendata.cli.options import echo_result, json_option
+
+__all__ = ["command"]
+
+KINDS = ("samplers", "methods", "studies", "assets")
+
+
+@click.command("list", epilog="gendata list   ·   gendata list methods --json")
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@json_option
+def command(kind: str | None, as_json: bool) -> None:
+    """List samplers, training methods, studies and embedded assets, plugins included."""
+    found = {name: entries(name) for name in ([kind] if kind else KINDS)}
+    text = "\n\n".join(
+        f"{name}\n" + "\n".join(f"  {key:24} {about}" for key, about in rows.items())
+        for name, rows in found.items()
+    )
+    echo_result(found, text, as_json)
+
+
+def entries(kind: str) -> dict[str, str]:
+    """Returns names and one line on each."""
+    if kind == "assets":
+        from gendata.assets import asset_card, asset_names
+
+        return {name: asset_card(name)["title"] for name in asset_names()}
+    from gendata import registry
+
+    table = getattr(registry, kind)
+    return {
+        name: (inspect.getdoc(table.get(name)) or "").partition("\n")[0] for name in table.names()
+    }
