@@ -1,8 +1,10 @@
 """Labelled image sets: open any layout, take subsets, load with augmentation, export."""
 
 from gendata.images.damage import Damage, DamagedImage
+from gendata.images.export import export_images
 from gendata.images.loader import Loader, make_loader
 from gendata.images.memory import ArrayImages, decode_all
+from gendata.images.open import open_images
 from gendata.images.subsets import Subset, balanced_split, balanced_subset, joined
 
 __all__ = [
@@ -14,6 +16,8 @@ __all__ = [
     "balanced_split",
     "balanced_subset",
     "decode_all",
+    "export_images",
     "joined",
     "make_loader",
+    "open_images",
 ]

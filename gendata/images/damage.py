@@ -11,7 +11,7 @@ from PIL import Image
 
 from gendata.errors import GendataError
 
-__all__ = ["Damage", "DamagedImage", "Damages", "is_surely_whole", "report_damages"]
+__all__ = ["Damage", "DamagedImage", "Damages", "looks_whole", "report_damages"]
 
 SHOWN = 5
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -63,18 +63,21 @@ def report_damages(name: str, errors: Iterable[DamagedImage], strict: bool = Fal
     return damages
 
 
-def is_surely_whole(file: BinaryIO) -> bool:
-    """Tells cheaply whether a file is an undamaged PNG or JPEG; when in doubt, no.
+def looks_whole(file: BinaryIO) -> bool:
+    """Tells cheaply whether a file seems an undamaged PNG, JPEG or WebP; when in doubt, no.
 
     A PNG must have right checksums up to its end chunk, a JPEG a readable header and its end
-    marker. Whatever fails, and every other format, has to be decoded to know.
+    marker, a WebP its whole length. Whatever fails, and every other format, has to be decoded to
+    know.
     """
-    start = file.read(8)
+    start = file.read(12)
     file.seek(0)
-    if start == PNG_SIGNATURE:
+    if start.startswith(PNG_SIGNATURE):
         return _png_is_whole(file.read())
     if start.startswith(b"\xff\xd8\xff"):
         return _jpeg_is_whole(file)
+    if start.startswith(b"RIFF") and start.endswith(b"WEBP"):
+        return file.seek(0, 2) >= 8 + int.from_bytes(start[4:8], "little")
     return False
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from gendata.errors import GendataError
 from gendata.images.damage import DamagedImage, Damages, report_damages
 from gendata.images.resize import resized
+from gendata.images.threads import in_threads
 from gendata.types import Images
 
 __all__ = ["ArrayImages", "decode_all"]
@@ -128,7 +126,7 @@ def _square_side(images: ArrayImages) -> Iterable[int]:
 
 
 def _decoded(images: Images, size: int | None) -> Iterator[Tensor | DamagedImage]:
-    """Yields every image, decoded in threads, or the reason why there is none."""
+    """Yields every image, or the reason why there is none."""
 
     def decode(row: int) -> Tensor | DamagedImage:
         try:
@@ -136,9 +134,4 @@ def _decoded(images: Images, size: int | None) -> Iterator[Tensor | DamagedImage
         except DamagedImage as error:
             return error
 
-    bar = tqdm(total=len(images), desc=f"decode {Path(images.name).name}", delay=2, leave=False)
-    chunk = 4096
-    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(images), chunk):
-            yield from pool.map(decode, range(start, min(start + chunk, len(images))))
-            bar.update(min(chunk, len(images) - start))
+    return in_threads(decode, len(images), f"decode {Path(images.name).name}")

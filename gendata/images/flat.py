@@ -1,0 +1,105 @@
+"""A random-access copy of encoded images that are too many to hold in memory.
+
+Parquet decodes a whole row group to reach one image. The copy, made once under
+`~/.cache/gendata/flat`, is the images end to end in one file, and where each one ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from gendata.errors import GendataError
+
+__all__ = ["FlatSource", "flattened"]
+
+
+class FlatSource:
+    """Images in a flat copy.
+
+    Args:
+        folder: as `flattened` returns it.
+        origin: what messages name instead of the copy.
+    """
+
+    def __init__(self, folder: Path, origin: Path) -> None:
+        self.folder, self.origin = folder, origin
+        self.ends = np.load(folder / "ends.npy", mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def open(self, row: int) -> BinaryIO:
+        """Opens one image."""
+        start = int(self.ends[row - 1]) if row else 0
+        with open(self.folder / "bytes", "rb") as file:
+            file.seek(start)
+            return io.BytesIO(file.read(int(self.ends[row]) - start))
+
+    def place(self, row: int) -> str:
+        """Names the original folder and the row."""
+        return f"{self.origin} row {row}"
+
+
+def flattened(
+    files: Sequence[Path], column: str, read: Callable[[Path, str], Iterable[bytes | None]]
+) -> Path:
+    """Copies a column's images, unless these very files have been copied before.
+
+    Args:
+        files: the originals.
+        column: which column of them.
+        read: yields the encoded images of a file.
+
+    Returns:
+        The folder of the copy.
+
+    Raises:
+        GendataError: it cannot be written.
+    """
+    stamp = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    key = hashlib.sha256(repr((stamp, column)).encode()).hexdigest()[:24]
+    folder = Path("~/.cache/gendata/flat").expanduser() / key
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{key}-"))
+        try:
+            _write(partial, files, column, read)
+            os.rename(partial, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process has just written the same copy
+                raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise GendataError(
+            f"no random-access copy of '{files[0].parent}' could be written to {folder.parent}",
+            found=error.strerror,
+            do="make room there",
+        ) from error
+    return folder
+
+
+def _write(
+    folder: Path,
+    files: Sequence[Path],
+    column: str,
+    read: Callable[[Path, str], Iterable[bytes | None]],
+) -> None:
+    ends, position = [], 0
+    with open(folder / "bytes", "wb") as output:
+        for file in files:
+            for content in read(file, column):
+                position += output.write(content or b"")
+                ends.append(position)
+    np.save(folder / "ends.npy", np.array(ends, dtype=np.int64))

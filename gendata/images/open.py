@@ -1,0 +1,150 @@
+"""Opening a labelled image set of any layout, from one line of text."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gendata.errors import GendataError
+from gendata.images.cifar import CIFAR_FILES, read_cifar, read_cifar10, read_cifar100
+from gendata.images.embedded import read_embedded
+from gendata.images.imagefolder import read_image_folder
+from gendata.images.npz import read_npz
+from gendata.images.parquet import RUN_FILE, read_clone, read_parquet
+from gendata.images.torchvision_sets import TORCHVISION_SETS, read_torchvision
+from gendata.images.webdataset import read_webdataset
+from gendata.types import Images
+
+__all__ = ["open_images"]
+
+Reader = Callable[..., Images]
+
+BY_PATH: Mapping[str, Reader] = {
+    "cifar": read_cifar,
+    "clone": read_clone,
+    "imagefolder": read_image_folder,
+    "npz": read_npz,
+    "parquet": read_parquet,
+    "webdataset": read_webdataset,
+}
+BY_NAME: Mapping[str, Reader] = {
+    "cifar10": read_cifar10,
+    "cifar100": read_cifar100,
+    "fashion-mnist": read_embedded,
+    **{kind: partial(read_torchvision, kind) for kind in TORCHVISION_SETS},
+}
+
+
+def open_images(
+    ref: str | Path | Images, *, download: bool = False, strict: bool = False, **options: Any
+) -> Images:
+    """Opens a labelled image set.
+
+    Damaged images are found when the set is opened: they are listed on the log and in the set's
+    `damaged`, and left out. An image that proves damaged only when it is decoded is left out in
+    the same way where the whole set is decoded, and otherwise is an error that names it.
+
+    Args:
+        ref: a path, recognised by its content; `imagefolder:`, `clone:`, `parquet:`,
+            `webdataset:`, `npz:` or `cifar:` and a path; or the name and split of a known set:
+            `fashion-mnist:train` (embedded), `cifar10:test`, `flowers102:test`, … An open set is
+            returned as it is.
+        download: allow torchvision to download a known set.
+        strict: stop at damaged images.
+        options: of the layout, such as root (of known sets), split, image_column, label_column.
+
+    Raises:
+        GendataError: nothing there, an unknown layout or option, or unreadable content.
+    """
+    if not isinstance(ref, (str, Path)):
+        return ref
+    text = str(ref)
+    kind, separator, rest = text.partition(":")
+    common = {"name": text, "download": download, "strict": strict}
+    if separator and kind in BY_NAME:
+        return _read(kind, BY_NAME[kind], rest, common, options)
+    if separator and kind in BY_PATH:
+        _check_present(rest, kind)
+        return _read(kind, BY_PATH[kind], rest, common, options)
+    _check_present(text, "", kind if separator and len(kind) > 1 else "")
+    kind = _recognised(Path(text))
+    return _read(kind, BY_PATH[kind], text, common, options)
+
+
+def _read(
+    kind: str, reader: Reader, rest: str, common: dict[str, Any], options: dict[str, Any]
+) -> Images:
+    """Calls a reader with what it takes of the common settings, and its own options."""
+    known = {
+        parameter.name
+        for parameter in inspect.signature(reader).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    unknown = sorted(set(options) - (known - set(common)))
+    if unknown:
+        raise GendataError(
+            f"'{kind}' does not have the option{'s' if len(unknown) > 1 else ''}",
+            found=", ".join(unknown),
+            expected=", ".join(sorted(known - set(common))) or "none",
+        )
+    return reader(rest, **{key: common[key] for key in common if key in known}, **options)
+
+
+def _check_present(path: str, layout: str, kind: str = "") -> None:
+    if layout in ("", "webdataset") and any(sign in path for sign in "{*"):
+        return  # a pattern; its reader says what is missing
+    if path and Path(path).exists():
+        return
+    close = difflib.get_close_matches(kind, [*BY_NAME, *BY_PATH], n=3) if kind else []
+    raise GendataError(
+        f"there are no images at '{path}'",
+        found="no such file or folder",
+        expected="a path, LAYOUT:PATH, or a known set such as fashion-mnist:train",
+        do=f"did you mean {' or '.join(close)}?" if close else "check the path",
+    )
+
+
+def _recognised(path: Path) -> str:
+    kind = _kind_of_folder(path) if path.is_dir() else _kind_of_file(path)
+    if kind is None:
+        entries = sorted(entry.name for entry in path.iterdir())[:5] if path.is_dir() else []
+        raise GendataError(
+            f"'{path}' is no image set that can be recognised",
+            found=(", ".join(entries) or "an empty folder") if path.is_dir() else "another file",
+            expected="class folders, a clone, parquet files, WebDataset tars, .npz or CIFAR",
+            do="name the layout, for example imagefolder:PATH",
+        )
+    return kind
+
+
+def _kind_of_folder(path: Path) -> str | None:
+    names = {entry.name for entry in path.iterdir()}
+    if RUN_FILE in names and any(path.glob("shard-*.parquet")):
+        return "clone"
+    if any(path.rglob("*.parquet")):
+        return "parquet"
+    if any(path.rglob("*.tar")):
+        return "webdataset"
+    if names & CIFAR_FILES:
+        return "cifar"
+    if any(entry.is_dir() for entry in path.iterdir()):
+        return "imagefolder"
+    return None
+
+
+def _kind_of_file(path: Path) -> str | None:
+    if any(sign in str(path) for sign in "{*") and not path.exists():
+        return "webdataset"
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith(b"PK"):
+        return "npz"
+    if start[257:262] == b"ustar":
+        return "webdataset"
+    return "cifar" if start.startswith(b"\x1f\x8b") else None
