@@ -95,10 +95,10 @@ def result_section(outcome: Outcome, methods: Sequence[MethodRow]) -> Section:
         rows.append(Row(row.title, [row.setting, accuracy]))
     counts = outcome.counts
     caption = (
-        f"Accuracy on {counts['test']:,} real test images that nothing was trained or chosen on, "
-        f"after the last epoch, over {counts['seeds']} seed(s). The clone has "
-        f"{counts['clone']:,} images; few-shot methods also see {counts['few']} real ones. One seed "
-        f"and {counts['test']:,} images leave an uncertainty of about {error(values, counts):.1f} points."
+        f"Accuracy on {counts['test']:,} real test images on which nothing was trained or chosen, "
+        f"after the last epoch, {counts['seeds']} seed(s). The clone has {counts['clone']:,} "
+        f"images; few-shot methods also see {counts['few']} real ones. The size of the test set "
+        f"alone leaves a standard error of about {error(values, counts):.1f} points."
     )
     return Section(
         "Trained on generated images, tested on real ones",
