@@ -41,7 +41,7 @@ class Commands(click.Group):
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gendata")
 def main() -> None:
-    r"""Draw labelled images from a generator, measure what they lack, train on them.
+    """Draw labelled images from a generator, measure what they lack, train on them.
 
     \b
     gendata quickstart                                 the whole story, offline, in minutes
