@@ -1,0 +1,229 @@
+"""Diffusion models in diffusers' folder format, denoised image by image in one batch.
+
+Unconditional and class-conditional UNet2DModel pipelines (DDPM, Ho et al. 2020; DDIM, Song et al.
+2021) and the class-conditional latent transformer (DiT, Peebles and Xie 2023), with
+classifier-free guidance (Ho and Salimans 2022) as one doubled batch. Given the same generators the
+images are those of diffusers' own pipelines, with two differences: a guidance other than 1 always
+guides, and the label after the last class is the null label whatever the number of classes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gendata.errors import GendataError
+from gendata.models.device import resolve_device
+from gendata.models.weights import digest_of
+from gendata.registry import samplers
+from gendata.samplers.labels import check_labels, class_names
+from gendata.samplers.pipeline import Pipeline, build_scheduler, open_pipeline
+from gendata.samplers.pixels import to_uint8
+from gendata.types import Card
+
+__all__ = ["DiffusionSampler", "load_diffusers"]
+
+DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+class DiffusionSampler:
+    """A pipeline as a `gendata.types.Sampler`.
+
+    Args:
+        pipeline: its parts.
+        name: the reference it was loaded from.
+        classes: class names, or None for an unconditional model.
+        null_label: the label of "no class" to guide away from; None: no guidance.
+        settings: steps, guidance, eta and scheduler, complete.
+        scheduler: the scheduler itself.
+        device: where it runs.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        name: str,
+        classes: list[str] | None,
+        null_label: int | None,
+        settings: dict[str, Any],
+        scheduler: Any,
+        device: torch.device,
+    ) -> None:
+        # Channels last is the layout in which convolutions are quickest on CPU and GPU alike.
+        self.network = pipeline.network.to(device, memory_format=torch.channels_last)
+        self.vae: Any = None if pipeline.vae is None else pipeline.vae.to(device)
+        self.name, self.classes, self.null_label = name, classes, null_label
+        self.scheduler, self.device = scheduler, device
+        self.steps, self.guidance = settings["steps"], settings["guidance"]
+        side = _side(pipeline.network.config.sample_size)
+        self.shape = (pipeline.network.config.in_channels, side, side)
+        scale = 1 if self.vae is None else 2 ** (len(self.vae.config.block_out_channels) - 1)
+        self.resolution = side * scale
+        accepted = inspect.signature(scheduler.step).parameters
+        self._takes_generator = "generator" in accepted
+        self._extra = {"eta": settings["eta"]} if "eta" in accepted else {}
+        self._keeps_variance = self.vae is None and type(scheduler).__name__ == "DDPMScheduler"
+        self.card = Card(
+            title=f"{pipeline.kind} {Path(name.partition(':')[2]).name}",
+            origin=name.partition(":")[2],
+            sha256=digest_of(*pipeline.weights),
+            settings=settings,
+        )
+
+    @torch.inference_mode()
+    def sample(self, labels: Tensor | None, seeds: Tensor) -> Tensor:
+        """Draws uint8 (B, 3, H, W) for labels (B,) and seeds (B,)."""
+        count = None if self.classes is None else len(self.classes)
+        conditions = check_labels(labels, seeds, count, self.device)
+        if conditions is not None and self.null_label is not None:
+            conditions = torch.cat([conditions, torch.full_like(conditions, self.null_label)])
+        # One generator per image, on the CPU: the start is `image_noise` of the seed, and a
+        # scheduler that adds noise later draws on from the same generator.
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
+        start = torch.stack([torch.randn(self.shape, generator=part) for part in generators])
+        extra = {**self._extra, "generator": generators} if self._takes_generator else self._extra
+        self.scheduler.set_timesteps(self.steps, device=self.device)
+        x = start.to(self.device) * self.scheduler.init_noise_sigma
+        for time in self.scheduler.timesteps:
+            output = self._predict(self.scheduler.scale_model_input(x, time), time, conditions)
+            x = self.scheduler.step(output, time, x, **extra).prev_sample
+        return to_uint8(x if self.vae is None else self._decode(x))
+
+    def _predict(self, x: Tensor, time: Tensor, conditions: Tensor | None) -> Tensor:
+        """Runs the network once for all images, with and without labels where it is guided."""
+        channels, guided = x.shape[1], conditions is not None and len(conditions) > len(x)
+        x = torch.cat([x, x]) if guided else x
+        x = x.to(self.network.dtype, memory_format=torch.channels_last)
+        output = self.network(x, time.expand(len(x)), class_labels=conditions, return_dict=False)
+        output = output[0].float()
+        prediction, variance = output[:, :channels], output[:, channels:]
+        if guided:
+            conditional, free = prediction.chunk(2)
+            prediction = free + self.guidance * (conditional - free)
+            variance = variance.chunk(2)[0]
+        if self._keeps_variance and variance.shape[1]:
+            return torch.cat([prediction, variance], dim=1)
+        return prediction
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        latents = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
+        return self.vae.decode(latents, return_dict=False)[0].float()
+
+
+@samplers.register("diffusers")
+def load_diffusers(
+    path: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    steps: int | None = None,
+    guidance: float | None = None,
+    eta: float = 0.0,
+    scheduler: str | None = None,
+    dtype: str = "float32",
+    classes: int | Sequence[str] | None = None,
+) -> DiffusionSampler:
+    """Loads a local pipeline folder.
+
+    Args:
+        path: the folder.
+        device: "auto", "cpu", "cuda", …
+        steps: denoising steps; None: 1000 for DDPM's scheduler, else 50.
+        guidance: scale of classifier-free guidance, 1: none; None: 4 for DiT, else 1.
+        eta: noise of DDIM's scheduler, between 0 and 1.
+        scheduler: class of diffusers to denoise with, such as "ddim"; None: the pipeline's own.
+        dtype: "float32", or on an accelerator "float16" or "bfloat16".
+        classes: names or number of the classes, where the folder has no `id2label`.
+    """
+    where = resolve_device(device)
+    pipeline = open_pipeline(Path(path), _precision(dtype, where))
+    names, null_label = _conditioning(pipeline, class_names(classes))
+    chosen = build_scheduler(pipeline, scheduler)
+    scheduler_name = type(chosen).__name__
+    if steps is None:
+        steps = 1000 if scheduler_name == "DDPMScheduler" else 50
+    if guidance is None:
+        guidance = 1.0 if pipeline.vae is None else 4.0
+    most = chosen.config.num_train_timesteps
+    _check("steps", steps, isinstance(steps, int) and 1 <= steps <= most, f"1…{most}")
+    _check("guidance", guidance, _is_number(guidance) and guidance >= 0, "at least 0")
+    _check("guidance", guidance, guidance == 1 or null_label is not None, "1: no null label")
+    _check("eta", eta, _is_number(eta) and 0 <= eta <= 1, "between 0 and 1")
+    takes_eta = "eta" in inspect.signature(chosen.step).parameters
+    _check("eta", eta, eta == 0 or takes_eta, f"0: {scheduler_name} has none")
+    if guidance == 1:
+        null_label = None
+    settings = {
+        "steps": steps,
+        "guidance": float(guidance),
+        "eta": float(eta),
+        "dtype": dtype,
+        "scheduler": scheduler_name,
+        "scheduler_config": {
+            key: value
+            for key, value in pipeline.scheduler_config.items()
+            if not key.startswith("_")
+        },
+    }
+    return DiffusionSampler(
+        pipeline, f"diffusers:{path}", names, null_label, settings, chosen, where
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _check(option: str, value: object, good: bool, expected: str) -> None:
+    if not good:
+        raise GendataError(f"bad option {option}", found=value, expected=expected)
+
+
+def _precision(dtype: str, device: torch.device) -> torch.dtype:
+    _check("dtype", dtype, dtype in DTYPES, " or ".join(DTYPES))
+    on_cpu = device.type == "cpu" and dtype != "float32"
+    _check("dtype", dtype, not on_cpu, "float32 on a CPU")
+    return DTYPES[dtype]
+
+
+def _conditioning(
+    pipeline: Pipeline, given: list[str] | None
+) -> tuple[list[str] | None, int | None]:
+    """Finds the class names and the null label: the embedding after the last class."""
+    config = pipeline.network.config
+    if pipeline.vae is not None:
+        embeddings = config.num_embeds_ada_norm + 1
+        names = given or pipeline.classes or class_names(embeddings - 1)
+    else:
+        embeddings = config.num_class_embeds
+        if embeddings is None:
+            if given or pipeline.network.class_embedding is not None:
+                raise GendataError(
+                    f"{pipeline.kind} has no table of classes",
+                    found=f"class_embed_type {config.class_embed_type}",
+                    expected="num_class_embeds",
+                )
+            return None, None
+        names = given or pipeline.classes or class_names(embeddings)
+    if names is None or len(names) not in (embeddings, embeddings - 1):
+        raise GendataError(
+            "the class names do not fit the network",
+            found=f"{len(names or [])} names",
+            expected=f"{embeddings}, or {embeddings - 1} and a null label",
+        )
+    return names, embeddings - 1 if len(names) == embeddings - 1 else None
+
+
+def _side(size: int | Sequence[int]) -> int:
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) != 1:
+        raise GendataError("the pipeline's images are not square", found=size)
+    return sides.pop()

@@ -1,0 +1,67 @@
+"""The generators that come with this package, trained on Fashion-MNIST by scripts in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gendata.errors import GendataError
+from gendata.models.device import resolve_device
+from gendata.models.generator import ConditionalGenerator
+from gendata.models.weights import digest_of, fit_weights, read_weights
+from gendata.registry import samplers
+from gendata.samplers import call_with_options
+from gendata.samplers.diffusers import DiffusionSampler, load_diffusers
+from gendata.samplers.pipeline import read_json
+from gendata.samplers.torchscript import LatentSampler
+from gendata.types import Card, Sampler
+
+__all__ = ["load_embedded"]
+
+
+@samplers.register("embedded")
+def load_embedded(name: str, *, device: str | torch.device = "auto", **options: Any) -> Sampler:
+    """Loads an embedded generator: "fashion-diffusion" or "fashion-gan"."""
+    loaders = {"fashion-diffusion": _fashion_diffusion, "fashion-gan": _fashion_gan}
+    folder = Path(str(files("gendata.assets"))) / name
+    if name not in loaders or not (folder / "card.json").is_file():
+        raise GendataError(
+            f"no embedded generator is called '{name}'", expected=f"one of {', '.join(loaders)}"
+        )
+    return call_with_options(
+        loaders[name], f"embedded:{name}", options, folder, device=resolve_device(device)
+    )
+
+
+def _fashion_diffusion(
+    folder: Path, *, device: torch.device, steps: int = 12, guidance: float = 1.5
+) -> DiffusionSampler:
+    sampler = load_diffusers(folder, device=device, steps=steps, guidance=guidance)
+    sampler.name = f"embedded:{folder.name}"
+    sampler.card = _card(folder, sampler.card)
+    return sampler
+
+
+def _fashion_gan(folder: Path, *, device: torch.device) -> LatentSampler:
+    config = read_json(folder / "config.json")
+    weights = folder / "generator.safetensors"
+    generator = ConditionalGenerator(
+        config["z_dim"], len(config["classes"]), tuple(config["widths"])
+    )
+    fit_weights(generator, read_weights(weights), weights)
+    card = _card(folder, Card("", sha256=digest_of(weights), settings={"z_dim": config["z_dim"]}))
+    return LatentSampler(
+        generator, config["z_dim"], config["classes"], f"embedded:{folder.name}", card, device
+    )
+
+
+def _card(folder: Path, card: Card) -> Card:
+    """Fills a card with what the folder's own says about its origin and terms."""
+    about = read_json(folder / "card.json")
+    return replace(
+        card, **{key: about[key] for key in ("title", "origin", "licence", "training_data")}
+    )

@@ -1,0 +1,153 @@
+"""A diffusers pipeline folder: read as data, its parts built from diffusers' own classes only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from gendata.errors import GendataError
+
+__all__ = ["Pipeline", "build_scheduler", "open_pipeline", "read_json"]
+
+# Its noise comes from one Brownian motion over the whole batch: images would depend on neighbours.
+NOT_PER_IMAGE = {"DPMSolverSDEScheduler"}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The parts of a pipeline.
+
+    Attributes:
+        kind: class that the folder names, such as "DDPMPipeline".
+        network: the denoiser: a UNet2DModel or a DiT transformer.
+        vae: decoder of a latent pipeline, or None.
+        scheduler: scheduler class that the folder names.
+        scheduler_config: its configuration as it stands in the folder.
+        classes: class names in label order, where the folder has them.
+        weights: the weights files.
+    """
+
+    kind: str
+    network: nn.Module
+    vae: nn.Module | None
+    scheduler: str
+    scheduler_config: dict[str, Any]
+    classes: list[str] | None
+    weights: list[Path]
+
+
+def open_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
+    """Reads a pipeline folder; networks come in evaluation mode, on the CPU."""
+    if not (folder / "model_index.json").is_file():
+        raise GendataError(
+            f"{folder} is no diffusers pipeline",
+            found="no model_index.json",
+            expected="a local folder as written by save_pretrained",
+        )
+    index = read_json(folder / "model_index.json")
+    if "unet" in index:
+        network, vae = _load(folder, index, "unet", {"UNet2DModel"}, dtype), None
+    elif "transformer" in index and "vae" in index:
+        transformers = {"DiTTransformer2DModel", "Transformer2DModel"}
+        network = _load(folder, index, "transformer", transformers, dtype)
+        vae = _load(folder, index, "vae", {"AutoencoderKL"}, dtype)
+    else:
+        raise GendataError(
+            f"{folder} is not a pipeline of a supported kind",
+            found=f"{index.get('_class_name')} with parts "
+            f"{', '.join(key for key in index if not key.startswith('_'))}",
+            expected="unet and scheduler, or transformer, vae and scheduler",
+        )
+    names: dict[str, Any] = index.get("id2label") or {}
+    return Pipeline(
+        kind=str(index.get("_class_name")),
+        network=network,
+        vae=vae,
+        scheduler=_part_class(folder, index, "scheduler", set(_schedulers())),
+        scheduler_config=read_json(folder / "scheduler" / "scheduler_config.json"),
+        classes=[str(names[key]) for key in sorted(names, key=int)] or None,
+        weights=sorted(
+            path
+            for part in ("unet", "transformer", "vae")
+            for path in (folder / part).glob("*")
+            if path.suffix in (".safetensors", ".bin")
+        ),
+    )
+
+
+def build_scheduler(pipeline: Pipeline, name: str | None) -> Any:
+    """Builds a scheduler from the pipeline's configuration.
+
+    Args:
+        pipeline: the pipeline.
+        name: class of diffusers, with or without "Scheduler", such as "ddim"; None: the
+            pipeline's own.
+    """
+    import diffusers
+
+    if name is None:
+        # diffusers' DDIMPipeline turns whatever its folder names into DDIM.
+        name = "DDIMScheduler" if pipeline.kind == "DDIMPipeline" else pipeline.scheduler
+    known = {key.lower().removesuffix("scheduler"): key for key in _schedulers()}
+    key = name.lower().removesuffix("scheduler").replace("-", "").replace("_", "")
+    if key not in known:
+        raise GendataError(
+            f"no scheduler is called '{name}'", expected=f"one of {', '.join(known.values())}"
+        )
+    return getattr(diffusers, known[key]).from_config(pipeline.scheduler_config)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GendataError(f"{path} cannot be read", found=error, expected="JSON") from error
+    if not isinstance(content, dict):
+        raise GendataError(f"{path} is no JSON object", found=type(content).__name__)
+    return content
+
+
+def _schedulers() -> list[str]:
+    from diffusers.schedulers import KarrasDiffusionSchedulers
+
+    return [part.name for part in KarrasDiffusionSchedulers if part.name not in NOT_PER_IMAGE]
+
+
+def _part_class(folder: Path, index: dict[str, Any], part: str, allowed: set[str]) -> str:
+    entry = index.get(part)
+    name = entry[-1] if isinstance(entry, list) and entry else None
+    if name not in allowed:
+        raise GendataError(
+            f"the {part} of {folder} is not of a supported class",
+            found=name,
+            expected=f"one of {', '.join(sorted(allowed))}",
+        )
+    return str(name)
+
+
+def _load(
+    folder: Path, index: dict[str, Any], part: str, allowed: set[str], dtype: torch.dtype
+) -> nn.Module:
+    import diffusers
+
+    name = _part_class(folder, index, part, allowed)
+    if name == "Transformer2DModel":  # what DiT checkpoints were called in older folders
+        name = "DiTTransformer2DModel"
+    try:
+        network = getattr(diffusers, name).from_pretrained(
+            folder / part, torch_dtype=dtype, local_files_only=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise GendataError(
+            f"the {part} of {folder} cannot be loaded",
+            found=(str(error).strip().splitlines() or [type(error).__name__])[0],
+            expected="configuration and weights as written by save_pretrained",
+        ) from error
+    return network.eval()
