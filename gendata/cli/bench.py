@@ -14,7 +14,7 @@ from gendata.errors import GendataError
 __all__ = ["command"]
 
 
-@click.command(epilog="gendata bench speed   ·   gendata bench speed -o only=drawing,loading")
+@click.command("bench")
 @click.argument("study")
 @out_option(default="study")
 @click.option(
@@ -23,7 +23,13 @@ __all__ = ["command"]
 @config_option
 @json_option
 def command(study: str, out: Path, options: dict[str, Any], as_json: bool) -> None:
-    """Run a study: speed, …; `gendata list studies` names them all."""
+    r"""Run a study and print its tables; `gendata list studies` names them all.
+
+    \b
+    Examples:
+      gendata bench speed
+      gendata bench speed -o only=drawing,loading --json
+    """
     from gendata.registry import studies
 
     run = studies.get(study)

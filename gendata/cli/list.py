@@ -13,11 +13,17 @@ __all__ = ["command"]
 KINDS = ("samplers", "methods", "studies", "assets")
 
 
-@click.command("list", epilog="gendata list   ·   gendata list methods --json")
+@click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """List samplers, training methods, studies and embedded assets, plugins included."""
+    r"""List samplers, training methods, studies and embedded assets, plugins included.
+
+    \b
+    Examples:
+      gendata list
+      gendata list methods --json
+    """
     found = {name: entries(name) for name in ([kind] if kind else KINDS)}
     text = "\n\n".join(
         f"{name}\n" + "\n".join(f"  {key:24} {about}" for key, about in rows.items())

@@ -18,10 +18,7 @@ from gendata.cli.options import (
 __all__ = ["command"]
 
 
-@click.command(
-    epilog="gendata quickstart   ·   "
-    "gendata quickstart --data photos/train --test photos/test --sampler diffusers:dit"
-)
+@click.command("quickstart")
 @out_option(default="quickstart")
 @click.option("--data", default=None, help="Real training images of your own.")
 @click.option("--test", default=None, help="Real test images of your own.")
@@ -36,10 +33,15 @@ __all__ = ["command"]
 @config_option
 @json_option
 def command(out: Path, data: str | None, as_json: bool, **options: object) -> None:
-    """Draw clones, filter them, measure their gap, train with guidance, and show it all.
+    r"""Draw clones, filter them, measure their gap, train with guidance, and show it all.
 
     Runs offline on two CPU cores in minutes; run it again to continue what was stopped. The
     report is OUT/report.html.
+
+    \b
+    Examples:
+      gendata quickstart
+      gendata quickstart --data photos/train --test photos/test --sampler diffusers:dit
     """
     from gendata.benchmarks.quickstart import DATA, quickstart
 
