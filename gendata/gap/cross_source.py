@@ -1,0 +1,130 @@
+"""Training one classifier per source and seed, and showing it the images of every source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from gendata.gap.parts import Part, fingerprint
+from gendata.gap.result import CURVES
+from gendata.training import train
+from gendata.training.evaluate import evaluation_loader, logits
+from gendata.types import Images
+
+__all__ = ["CrossSource", "compare", "scores"]
+
+# What the training loop calls the points of our curves.
+_RECORDED = dict(
+    zip(CURVES, ("accuracy", "validation_accuracy", "loss", "validation_loss"), strict=True)
+)
+
+
+@dataclass(frozen=True)
+class CrossSource:
+    """What the classifiers of all sources and seeds found.
+
+    Attributes:
+        accuracy: (S, trained on, tested on), between 0 and 1.
+        losses: by (trained on, tested on): (S, N) cross-entropy of each image, nats.
+        curves: by source, then by a name of CURVES: (S, epochs).
+    """
+
+    accuracy: np.ndarray
+    losses: dict[tuple[str, str], np.ndarray]
+    curves: dict[str, dict[str, np.ndarray]]
+
+
+def compare(
+    parts: Mapping[str, Part],
+    test: Mapping[str, Images],
+    seeds: Sequence[int],
+    *,
+    out: Path | None,
+    device: torch.device,
+    download: bool,
+    progress: bool,
+    options: Mapping[str, Any],
+) -> CrossSource:
+    """Trains a classifier per part and seed and tests each on all parts' training images.
+
+    Args:
+        parts: by source name.
+        test: further sets to test on, by name.
+        seeds: of the trainings.
+        out: folder in which each training keeps its own, named by what decides it; one that is
+            there continues or is used as it is.
+        device: where to train.
+        download: fetch a network's pretrained weights where they are not on this machine.
+        progress: show a bar on stderr.
+        options: of `train`; with the images and the seed they decide a training.
+    """
+    shown = {**{name: part.training for name, part in parts.items()}, **test}
+    accuracy = np.zeros((len(seeds), len(parts), len(shown)))
+    losses: dict[tuple[str, str], list[np.ndarray]] = {}
+    histories: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in parts}
+    bar = tqdm(total=len(seeds) * len(parts), desc="classifiers", disable=not progress)
+    with bar:
+        for row, (name, part) in enumerate(parts.items()):
+            for number, seed in enumerate(seeds):
+                folder = None if out is None else out / run_name(name, part, seed, options)
+                result = train(
+                    real=part.training,  # one role for all: equal images train alike
+                    validation=part.held_out,
+                    method="real",
+                    seed=seed,
+                    out=folder,
+                    device=device,
+                    download=download,
+                    progress=False,
+                    **options,
+                )
+                histories[name].append(result.history)
+                for column, (tested, images) in enumerate(shown.items()):
+                    loss, right = scores(result.network, images)
+                    accuracy[number, row, column] = right.mean()
+                    losses.setdefault((name, tested), []).append(loss)
+                bar.update()
+    return CrossSource(
+        accuracy,
+        {pair: np.stack(runs) for pair, runs in losses.items()},
+        {name: _curves(runs) for name, runs in histories.items()},
+    )
+
+
+def scores(network: nn.Module, images: Images) -> tuple[np.ndarray, np.ndarray]:
+    """Shows a network every image once, as it is.
+
+    Returns:
+        Cross-entropy (N,) float64, nats, and whether each image was classified rightly (N,) bool.
+    """
+    device = next(network.parameters()).device
+    outputs = logits(network, evaluation_loader(images, device=device)).double().cpu()
+    labels = torch.from_numpy(np.asarray(images.labels, dtype=np.int64))
+    losses = functional.cross_entropy(outputs, labels, reduction="none")
+    return losses.numpy(), (outputs.argmax(dim=1) == labels).numpy()
+
+
+def run_name(source: str, part: Part, seed: int, options: Mapping[str, Any]) -> str:
+    """Names a training by its source and seed and by a hash of everything else that decides it."""
+    images = [fingerprint(part.training), fingerprint(part.held_out)]
+    content = json.dumps([source, seed, images, dict(options)], sort_keys=True, default=str)
+    readable = re.sub(r"[^a-zA-Z0-9]+", "-", source).strip("-")[:24]
+    return f"{readable}-{seed}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _curves(histories: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, np.ndarray]:
+    return {
+        curve: np.array([[record[key] for record in history] for history in histories])
+        for curve, key in _RECORDED.items()
+    }

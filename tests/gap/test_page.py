@@ -1,0 +1,113 @@
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from gendata.errors import GendataError
+from gendata.gap.figures import Line, curve_panel
+from gendata.gap.page import (
+    Cell,
+    Figure,
+    ImageGrid,
+    ImageRow,
+    KeyFigure,
+    KeyFigures,
+    Page,
+    Row,
+    Section,
+    Strip,
+    Table,
+    Text,
+    render_page,
+    write_page,
+)
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;😀" + "c" * 200
+
+
+def page_of(name):
+    """A page in which one name stands in every place that takes text."""
+    image = np.zeros((3, 8, 8), np.uint8)
+    panel = curve_panel([Line(name, [1, 2], [0.1, 0.2], [0, 0], 0)], name, percent=True)
+    blocks = [
+        Text(name),
+        KeyFigures([KeyFigure(name, name, name)]),
+        Table(
+            [name], [Row(name, [Cell(name, name, 0.5)], 1), Row(name, [name])], name, name, name
+        ),
+        Figure([panel], name, [(name, 0)]),
+        ImageGrid([name], [ImageRow(name, [Strip([image], name, [name])])], name, name),
+    ]
+    return Page(name, name, [Section(name, blocks, name)], {name: name}, name)
+
+
+class Reader(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.text = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_a_hostile_name_is_text_in_every_place():
+    plain, hostile = Reader(render_page(page_of("name"))), Reader(render_page(page_of(HOSTILE)))
+    hostile.tags = [tag for tag in hostile.tags if tag != "span"]  # shortened names
+    assert hostile.tags == [tag for tag in plain.tags if tag != "span"]
+    assert "script" not in hostile.tags
+    assert not any(name.startswith("on") for name, _ in hostile.attributes)
+    values = [value for name, value in hostile.attributes if name in ("alt", "title")]
+    assert values.count(HOSTILE) >= 5
+    assert sum(HOSTILE in text for text in hostile.text) >= 10
+
+
+def test_nothing_is_fetched_and_nothing_runs():
+    reader = Reader(render_page(page_of("name")))
+    links = [v for name, v in reader.attributes if name in ("src", "href", "srcset", "action")]
+    assert links and all(link.startswith(("data:", "#")) for link in links)
+    policy = dict(reader.attributes)["content"], reader.attributes
+    assert any("default-src 'none'" in str(value) for _, value in reader.attributes), policy
+
+
+def test_long_names_are_shortened_with_the_whole_one_at_hand():
+    html = render_page(page_of("c" * 200))
+    assert f'<span title="{"c" * 200}">{"c" * 27}…</span>' in html
+
+
+def test_heat_and_series_colours_reach_the_style():
+    html = render_page(page_of("name"))
+    assert 'style="--heat: 0.500"' in html and "--colour: var(--series-1)" in html
+
+
+def test_a_grid_without_images_is_written():
+    grid = ImageGrid(["kept"], [ImageRow("empty class", [Strip([], "none")])])
+    assert "empty class" in render_page(Page("t", "s", [Section("t", [grid])]))
+
+
+def test_strips_of_a_grid_share_one_scale():
+    image = np.zeros((3, 28, 28), np.uint8)
+    rows = [ImageRow("a", [Strip([image] * 5, "a")]), ImageRow("b", [Strip([image] * 2, "b")])]
+    (long,), (short,) = ImageGrid(["kept"], rows).sprites()
+    assert long.width == short.width and long.slots == short.slots == 5
+
+
+def test_the_file_is_there_in_full_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "report.html"
+    write_page(page_of("first"), path)
+    before = path.read_bytes()
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+    def full_disk(self, *_, **__):
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full_disk)
+    with pytest.raises(GendataError, match="cannot write .*No space left on device"):
+        write_page(page_of("second"), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import torch
+
+from gendata.errors import GendataError
+from gendata.gap.parts import common_size, equal_parts, fingerprint
+from gendata.images import ArrayImages
+
+
+def made(counts, name="toy", classes=None, seed=0):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    pixels = torch.arange(len(labels)).remainder(256).to(torch.uint8)
+    images = pixels.view(-1, 1, 1, 1).expand(-1, 3, 8, 8).contiguous()
+    return ArrayImages(name, classes or [f"class {i}" for i in range(len(counts))], images, labels)
+
+
+def test_the_smallest_class_of_any_source_decides():
+    sources = {"real": made([50, 60]), "clone": made([30, 21])}
+    assert common_size(sources) == 21
+    assert common_size(sources, per_class=10) == 10
+    assert common_size(sources, limit=31) == 15
+
+
+def test_parts_are_equal_balanced_disjoint_and_know_their_rows():
+    sources = {"real": made([50, 60]), "clone": made([30, 21], seed=1)}
+    parts = equal_parts(sources, 20, side=8)
+    for name, part in parts.items():
+        assert np.bincount(part.training.labels).tolist() == [18, 18]
+        assert np.bincount(part.held_out.labels).tolist() == [2, 2]
+        shown = {int(part.training[i][0][0, 0, 0]) for i in range(36)}
+        held = {int(part.held_out[i][0][0, 0, 0]) for i in range(4)}
+        assert not shown & held and len(shown) == 36
+        for place, row in enumerate(part.rows):
+            assert torch.equal(part.training[place][0], sources[name][int(row)][0])
+            assert part.training.labels[place] == sources[name].labels[row]
+    again = equal_parts(sources, 20, side=8)
+    assert all((again[name].rows == parts[name].rows).all() for name in parts)
+
+
+@pytest.mark.parametrize(
+    ("clone", "message"),
+    [
+        (made([5, 5], classes=["class 0", "<b>"]), "1 missing .'class 1'.*1 unknown .'<b>'"),
+        (made([5, 5], classes=["class 1", "class 0"]), "found another order"),
+        (made([5, 0]), "found 0 of class 'class 1' in 'clone'"),
+        (made([5, 1]), "found 1 of class 'class 1' in 'clone'"),
+    ],
+)
+def test_sources_that_do_not_fit_are_refused_in_one_line(clone, message):
+    with pytest.raises(GendataError, match=message) as error:
+        common_size({"real": made([5, 5]), "clone": clone})
+    assert "\n" not in str(error.value)
+
+
+def test_a_limit_that_leaves_nothing_is_refused():
+    with pytest.raises(GendataError, match="room for 1 of each class"):
+        common_size({"real": made([5, 5])}, limit=3)
+
+
+def test_fingerprints_tell_pixels_labels_and_names_apart():
+    base = made([5, 5])
+    pixels = base.images.clone()
+    pixels[3, 0, 0, 0] += 1
+    others = [
+        ArrayImages("toy", base.classes, pixels, base.labels),
+        ArrayImages("toy", base.classes, base.images, base.labels[::-1].copy()),
+        ArrayImages("toy", ["a", "b"], base.images, base.labels),
+    ]
+    seen = {fingerprint(base), *map(fingerprint, others)}
+    assert len(seen) == 4 and fingerprint(made([5, 5])) == fingerprint(base)
