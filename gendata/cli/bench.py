@@ -23,7 +23,7 @@ __all__ = ["command"]
 @config_option
 @json_option
 def command(study: str, out: Path, options: dict[str, Any], as_json: bool) -> None:
-    r"""Run a study and print its tables; `gendata list studies` names them all.
+    """Run a study and print its tables; `gendata list studies` names them all.
 
     \b
     Examples:

@@ -17,7 +17,7 @@ KINDS = ("samplers", "methods", "studies", "assets")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @json_option
 def command(kind: str | None, as_json: bool) -> None:
-    r"""List samplers, training methods, studies and embedded assets, plugins included.
+    """List samplers, training methods, studies and embedded assets, plugins included.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ __all__ = ["command"]
 @config_option
 @json_option
 def command(out: Path, data: str | None, as_json: bool, **options: object) -> None:
-    r"""Draw clones, filter them, measure their gap, train with guidance, and show it all.
+    """Draw clones, filter them, measure their gap, train with guidance, and show it all.
 
     Runs offline on two CPU cores in minutes; run it again to continue what was stopped. The
     report is OUT/report.html.
