@@ -1,0 +1,139 @@
+"""What a row of a clone holds, and how rows are gathered and become a parquet file."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+__all__ = ["Encoded", "RowGroup", "Rows", "read_note", "write_table"]
+
+ROWS_PER_GROUP = 256  # what a reader must decode to reach one image
+NOTE = b"gendata"
+
+Encoded = tuple[list[bytes], list[str]]
+"""PNG files and pixel digests of a batch, as `png.encode_batch` returns them."""
+
+
+class RowGroup(NamedTuple):
+    """Some rows of one file, in any order.
+
+    Attributes:
+        order: (B,) int64, where they belong: slot or draw numbers.
+        keys: B unique names.
+        labels: (B,) int64, the clone's labels.
+        seeds: (B,) int64.
+        asked: (B,) int64, the sampler's labels they were asked for, -1 where none was.
+        confidence: (B,) float32.
+        probabilities: (B, K) float32.
+        encoded: files and digests, once the background thread has made them.
+    """
+
+    order: np.ndarray
+    keys: list[str]
+    labels: np.ndarray
+    seeds: np.ndarray
+    asked: np.ndarray
+    confidence: np.ndarray
+    probabilities: np.ndarray
+    encoded: Future[Encoded]
+
+
+class Rows:
+    """Gathers the rows of one file.
+
+    Args:
+        class_names: names behind the labels.
+    """
+
+    def __init__(self, class_names: list[str]) -> None:
+        self.class_names = class_names
+        self.groups: list[RowGroup] = []
+
+    def add(self, group: RowGroup) -> None:
+        """Adds some rows."""
+        self.groups.append(group)
+
+    def table(self) -> pa.Table:
+        """Waits for the images and returns all rows by ascending order number."""
+        order = np.concatenate([group.order for group in self.groups] or [np.empty(0, np.int64)])
+        tables = [_table(group, self.class_names) for group in self.groups]
+        if not tables:
+            return schema(self.class_names).empty_table()
+        return pa.concat_tables(tables).take(pa.array(np.argsort(order)))
+
+
+def schema(class_names: list[str]) -> pa.Schema:
+    """Columns of a clone, described in the metadata as Hugging Face `datasets` reads it."""
+    columns = {
+        "image": (pa.struct({"bytes": pa.binary(), "path": pa.string()}), {"_type": "Image"}),
+        "label": (pa.int64(), {"names": class_names, "_type": "ClassLabel"}),
+        "key": (pa.string(), _value("string")),
+        "seed": (pa.int64(), _value("int64")),
+        "conditioned_label": (pa.int64(), _value("int64")),
+        "confidence": (pa.float32(), _value("float32")),
+        "probabilities": (
+            pa.list_(pa.float32()),
+            {"feature": _value("float32"), "_type": "Sequence"},
+        ),
+        "sha256": (pa.string(), _value("string")),
+    }
+    features = {name: feature for name, (_, feature) in columns.items()}
+    return pa.schema(
+        [(name, kind) for name, (kind, _) in columns.items()],
+        metadata={b"huggingface": json.dumps({"info": {"features": features}}).encode()},
+    )
+
+
+def write_table(file: BinaryIO, table: pa.Table, note: dict[str, Any]) -> None:
+    """Writes a table, with a note that travels in the file's footer."""
+    metadata = {**(table.schema.metadata or {}), NOTE: json.dumps(note).encode()}
+    pq.write_table(
+        table.replace_schema_metadata(metadata),
+        file,
+        row_group_size=ROWS_PER_GROUP,
+        use_dictionary=["label", "conditioned_label"],
+    )
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Reads the note in a file's footer, without its rows."""
+    return json.loads(pq.read_schema(path).metadata[NOTE])
+
+
+def _table(group: RowGroup, class_names: list[str]) -> pa.Table:
+    files, digests = group.encoded.result()
+    image = pa.StructArray.from_arrays(
+        [
+            pa.array(files, pa.binary()),
+            pa.array([f"{key}.png" for key in group.keys], pa.string()),
+        ],
+        names=["bytes", "path"],
+    )
+    count, classes = group.probabilities.shape
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(classes)
+    probabilities = pa.ListArray.from_arrays(
+        pa.array(offsets), pa.array(group.probabilities.ravel(), pa.float32())
+    )
+    return pa.table(
+        [
+            image,
+            group.labels,
+            group.keys,
+            group.seeds,
+            group.asked,
+            pa.array(group.confidence, pa.float32()),
+            probabilities,
+            digests,
+        ],
+        schema=schema(class_names),
+    )
+
+
+def _value(kind: str) -> dict[str, str]:
+    return {"dtype": kind, "_type": "Value"}
