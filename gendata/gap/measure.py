@@ -28,10 +28,11 @@ from gendata.images import open_images
 from gendata.models.device import resolve_device
 from gendata.types import Images
 
-__all__ = ["REAL", "REAL_TEST", "SHOWN", "measure_gap"]
+__all__ = ["REAL", "REAL_TEST", "SHOWN", "SHOWN_CLASSES", "measure_gap"]
 
 REAL, REAL_TEST = "real", "real test"
 SHOWN = 8  # images of a class at either end of the losses
+SHOWN_CLASSES = 24  # classes whose images are in the report: those of highest mean loss
 
 Reference = str | Path | Images
 
@@ -164,16 +165,20 @@ def _crossed(
 ) -> CrossLosses:
     """Summarises the losses of one source's images under the classifiers of another."""
     part, losses = parts[shown], found.losses[trained_on, shown]
-    mean = losses.mean(axis=0)
-    extremes = lowest_and_highest(
-        mean, np.asarray(part.training.labels), len(part.training.classes), SHOWN
-    )
+    labels, mean = np.asarray(part.training.labels), losses.mean(axis=0)
+    extremes = lowest_and_highest(mean, labels, len(part.training.classes), SHOWN)
+    by_class = np.bincount(labels, weights=mean) / np.bincount(labels)
+    hardest = set(np.argsort(-by_class, kind="stable")[:SHOWN_CLASSES].tolist())
 
-    def ends(rows: np.ndarray) -> Ends:
-        pictures = [part.training[int(row)][0].numpy() for row in rows]
+    def ends(rows: np.ndarray, label: int) -> Ends:
+        seen = rows if label in hardest else rows[:0]
+        pictures = [part.training[int(row)][0].numpy() for row in seen]
         return Ends(part.rows[rows], mean[rows], pictures)
 
-    both = [ClassExtremes(ends(each.lowest), ends(each.highest)) for each in extremes]
+    both = [
+        ClassExtremes(ends(each.lowest, label), ends(each.highest, label))
+        for label, each in enumerate(extremes)
+    ]
     return CrossLosses(spread_of(losses), both)
 
 
@@ -182,7 +187,7 @@ def _environment(
 ) -> dict[str, str]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
-        "Command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "Command": shlex.join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
         "Settings": ", ".join(f"{key} {value}" for key, value in settings.items()),
         "Seeds": ", ".join(map(str, seeds)),
         "Versions": f"gendata {version('gendata')}, torch {torch.__version__}, "

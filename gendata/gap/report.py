@@ -45,7 +45,7 @@ def gap_page(report: GapReport) -> Page:
 
 
 def gap_summary(report: GapReport) -> str:
-    """Says the main finding in a sentence or two, about the clone with the largest gap."""
+    """Says the main finding in a few sentences, about the clone with the largest gap."""
     gaps = {clone: _gap(report, clone) for clone in report.clone_under_real}
     clone = max(gaps, key=lambda name: abs(gaps[name]))
     there = report.mean_accuracy(_real(report), clone)
@@ -55,14 +55,15 @@ def gap_summary(report: GapReport) -> str:
         f"{_brief(clone)}; one trained on {_brief(clone)} is right on {back:.1%} of the real ones."
     )
     if gaps[clone] >= NOTICEABLE:
-        reading = (
-            "The clone shows what is common in the real images and misses part of what is rare."
-        )
+        reading = "The clone seems to cover only a part of the real images."
     elif gaps[clone] <= -NOTICEABLE:
         reading = "The clone holds images that the real ones do not explain."
     else:
         reading = "Either explains the other about equally well: no content gap to speak of."
-    return f"{numbers} {reading}"
+    if len(gaps) == 1:
+        return f"{numbers} {reading}"
+    every = [f"{_points(gap)} for {_brief(name)}" for name, gap in gaps.items()]
+    return f"{numbers} {reading} The gap in points is {_listed(every)}."
 
 
 def gap_sections(report: GapReport) -> list[Section]:
@@ -90,15 +91,16 @@ def _key_section(report: GapReport) -> Section:
         figures.append(
             KeyFigure(
                 f"{below:.0%}",
-                f"of {_brief(clone)} is no news to the real classifier",
+                f"of the images of {_brief(clone)} are no news to the real classifier",
                 f"loss below 0.01; the other way round {real_below:.0%}",
             )
         )
     return Section(
         "In short",
         [KeyFigures(figures), _source_table(report)],
-        "A gap that is not mutual is one of content: the clone's images are easy for a classifier "
-        "that knows the real ones, and the real ones hard for a classifier that knows the clone.",
+        "The gap is by how much the classifiers trained on the real images do better on the "
+        "clone's than the other way round. What is easy from one side and hard from the other is "
+        "content that the clone lacks.",
     )
 
 
@@ -191,7 +193,7 @@ def _loss_panel(report: GapReport, clone: str, colours: Mapping[str, int]) -> Pa
     ours, theirs = report.clone_under_real[clone].spread, report.real_under_clone[clone].spread
     none = np.full(len(ours.shares), np.nan)
     return loss_panel(
-        f"{clone} and {_real(report)}",
+        f"{_brief(clone)} and {_real(report)}",
         Line(clone, none, ours.shares, none, colours[clone]),
         Line(_real(report), none, theirs.shares, none, colours[_real(report)]),
         below=(_average(ours.below), _average(theirs.below)),
@@ -238,11 +240,17 @@ def _lines(report: GapReport, curve: str) -> list[Line]:
 def _image_section(report: GapReport, clone: str) -> Section:
     real = _real(report)
     return Section(
-        f"Easiest and hardest: {clone}",
+        f"Easiest and hardest: {_brief(clone)}",
         [
-            _grid(report, report.clone_under_real[clone], f"{clone}, under the {real} classifier"),
             _grid(
-                report, report.real_under_clone[clone], f"{real}, under the classifier of {clone}"
+                report,
+                report.clone_under_real[clone],
+                f"{_brief(clone)}, under the {real} classifier",
+            ),
+            _grid(
+                report,
+                report.real_under_clone[clone],
+                f"{real}, under the classifier of {_brief(clone)}",
             ),
         ],
         "Left, what the other's classifier knows best; right, what surprises it most: in the "
@@ -260,8 +268,11 @@ def _grid(report: GapReport, cross: CrossLosses, title: str) -> ImageGrid:
             ],
         )
         for name, ends in zip(report.classes, cross.extremes, strict=True)
+        if ends.shown
     ]
     caption = f"Under each image its loss, mean over {_seeds(len(report.seeds))}."
+    if len(rows) < len(report.classes):
+        caption += f" The {len(rows)} classes of highest loss; gap.json lists the images of all."
     return ImageGrid(["lowest loss", "highest loss"], rows, caption, title)
 
 

@@ -62,7 +62,7 @@ class Ends:
     Attributes:
         rows: (n,) int64 places in the source.
         losses: (n,) mean loss over seeds.
-        images: n of uint8 (3, H, W).
+        images: n of uint8 (3, H, W); empty for a class that the report does not show.
     """
 
     rows: np.ndarray
@@ -81,6 +81,11 @@ class ClassExtremes:
 
     lowest: Ends
     highest: Ends
+
+    @property
+    def shown(self) -> bool:
+        """Whether the report shows this class."""
+        return bool(len(self.lowest.images))
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def test_rows_are_trained_on_and_columns_tested_on(collapsed):
     assert report.mean_accuracy("collapsed", "real") < 0.8
     assert report.mean_accuracy("collapsed", "real test") < 0.8
     assert report.mean_accuracy("real", "real test") > 0.9
-    assert "misses part of what is rare" in gap_summary(report)
+    assert "cover only a part of the real images" in gap_summary(report)
 
 
 def test_the_losses_say_that_only_the_real_images_are_news(collapsed):
@@ -118,6 +118,19 @@ def test_the_report_is_written_beside_it(collapsed):
     html = (out / "report.html").read_text("utf-8")
     assert "<script" not in html and "&lt;script&gt;alert(1)" in html
     assert html.count("data:image/png;base64,") == 2 * 2 * len(CLASSES)
+
+
+def test_of_many_classes_the_hardest_are_shown_and_all_are_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr("gendata.gap.measure.SHOWN_CLASSES", 2)
+    quick = {**QUICK, "epochs": 2, "seeds": 1}
+    report = measure_gap(bars([0, 1]), {"clone": bars([0], seed=1)}, tmp_path, **quick)
+    cross = report.real_under_clone["clone"]
+    worst = [each.highest.losses.mean() for each in cross.extremes]
+    assert [each.shown for each in cross.extremes].count(True) == 2
+    assert all(len(each.highest.losses) == 8 for each in cross.extremes) and min(worst) > 0
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert html.count("data:image/png") == 2 * 2 * 2
+    assert "The 2 classes of highest loss" in html
 
 
 def test_identical_sources_have_no_gap():
