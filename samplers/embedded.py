@@ -30,7 +30,8 @@ def load_embedded(name: str, *, device: str | torch.device = "auto", **options: 
     folder = Path(str(files("gendata.assets"))) / name
     if name not in loaders or not (folder / "card.json").is_file():
         raise GendataError(
-            f"no embedded generator is called '{name}'", expected=f"one of {', '.join(loaders)}"
+            f"this installation has no embedded generator '{name}'",
+            expected=f"one of {', '.join(loaders)}",
         )
     return call_with_options(
         loaders[name], f"embedded:{name}", options, folder, device=resolve_device(device)

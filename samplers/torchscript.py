@@ -81,7 +81,7 @@ class LatentSampler:
                 found=tuple(images.shape) if torch.is_tensor(images) else type(images).__name__,
                 expected="(B, 1 or 3, H, H)",
             )
-        if not torch.equal(images[0], other[0]):
+        if not torch.allclose(images[0], other[0], atol=1e-3, equal_nan=True):
             raise GendataError(
                 f"an image of {self.name} depends on more than its latent and its label",
                 found="another image when the rest of the batch changed, or noise of its own",

@@ -154,7 +154,8 @@ def _load_embedded(name: str, options: dict[str, Any]) -> tuple[Network, Card]:
     folder = Path(str(files("gendata.assets"))) / name
     if not (folder / "config.json").is_file():
         raise GendataError(
-            f"no embedded classifier is called '{name}'", expected="embedded:fashion-classifier"
+            f"this installation has no embedded classifier '{name}'",
+            expected="embedded:fashion-classifier",
         )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     backbone, recipe = build_backbone(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import pickle
 from pathlib import Path
 from typing import Any
 
 import timm
+from safetensors import SafetensorError
 from torch import nn
 
 from gendata.errors import GendataError
@@ -47,7 +49,15 @@ def build_timm(
         input_size = side
     if weights_file is not None:
         settings |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights_file)}}
-    backbone = timm.create_model(name, num_classes=classes, **settings)
+    try:
+        backbone = timm.create_model(name, num_classes=classes, **settings)
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+        raise GendataError(
+            f"{name} cannot be built with the weights in {weights_file}"
+            if weights_file
+            else f"{name} cannot be built for images of {side} pixels",
+            found=str(error).strip().splitlines()[0],
+        ) from error
     return backbone, Recipe(name, config.mean, config.std, input_size, probe_size=side)
 
 
@@ -67,7 +77,14 @@ def cached_weights(name: str, download: bool) -> Path:
         if isinstance(cached, str):
             return Path(cached)
         if download:
-            return Path(huggingface_hub.hf_hub_download(config.hf_hub_id, file_name))
+            try:
+                return Path(huggingface_hub.hf_hub_download(config.hf_hub_id, file_name))
+            except (OSError, ValueError) as error:
+                raise GendataError(
+                    f"the pretrained weights of {name} could not be downloaded",
+                    found=str(error).strip().splitlines()[0],
+                    do="try again when the network is back, or give a weights file",
+                ) from error
     raise GendataError(
         f"the pretrained weights of {name} are not on this machine",
         do="ask for a download, give a weights file (timm:NAME@FILE), or use "

@@ -1,8 +1,11 @@
 import copy
 import pickle
+from pathlib import Path
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from gendata.errors import GendataError
@@ -125,6 +128,26 @@ def test_saved_weights_are_the_backbone_alone():
 def test_building_leaves_training_statistics_untouched():
     norm = build_network("small-cnn", 3).backbone.norms[0]
     assert norm.num_batches_tracked == 0 and norm.training
+
+
+@pytest.mark.parametrize("cache", ["torch", "hub"])
+def test_pretrained_weights_come_from_the_local_caches(tmp_path, monkeypatch, cache):
+    name = "mobilenetv3_small_050"
+    stored = build_network(name, 1000).backbone.state_dict()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / Path(timm.get_pretrained_cfg(name).url).name
+    if cache == "hub":
+        file = tmp_path / "model.safetensors"
+    found = str(file) if cache == "hub" else None
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: found)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    (save_file if cache == "hub" else torch.save)(stored, file)
+    loaded = build_network(name, 3, init="imagenet").backbone.state_dict()
+    differing = [key for key in stored if not torch.equal(stored[key], loaded[key])]
+    assert differing == ["classifier.weight", "classifier.bias"]
+    file.write_bytes(file.read_bytes()[:999])
+    with pytest.raises(GendataError, match="cannot be built with the weights"):
+        build_network(name, 3, init="imagenet")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def test_damaged_files_are_one_line(tmp_path, suffix):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_hostile_pickle_does_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Shell()}, "w.pt")
