@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
+from torch.nn.functional import interpolate
 
 __all__ = ["resized"]
 
@@ -20,6 +19,7 @@ def resized(image: Tensor, size: int | None) -> Tensor:
         return image
     height, width = image.shape[1:]
     scale = size / min(height, width)
-    target = [max(size, round(height * scale)), max(size, round(width * scale))]
-    image = functional.resize(image, target, antialias=True)
-    return functional.center_crop(image, [size, size]).to(torch.uint8)
+    target = (max(size, round(height * scale)), max(size, round(width * scale)))
+    image = interpolate(image[None], target, mode="bilinear", antialias=True)[0]
+    top, left = (target[0] - size) // 2, (target[1] - size) // 2
+    return image[:, top : top + size, left : left + size].contiguous()
