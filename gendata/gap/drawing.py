@@ -88,7 +88,8 @@ def _restyle(element: ElementTree.Element, digest: str) -> None:
     """Puts in the page's colours and type, and makes the SVG's ids unique in the page."""
     style = element.attrib.get("style", "")
     style = re.sub(r"font-family:[^;]*;?\s*", "", style)
-    style = re.sub(r"(font: [^;]*?px) [^;]*", r"\1 var(--sans, sans-serif)", style)  # older matplotlib
+    # Older matplotlib (seen in 3.8) writes the family inside the `font` shorthand.
+    style = re.sub(r"(font: [^;]*?px) [^;]*", r"\1 var(--sans, sans-serif)", style)
     style = re.sub(r"#[0-9a-f]{6}", lambda match: _VARIABLES.get(match[0], match[0]), style)
     if style:
         element.set("style", style)
