@@ -105,7 +105,7 @@ def _names(clones: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
 
 def _text(report: GapReport, out: Path) -> str:
     """The matrix and the main finding, for people."""
-    from gendata.gap.report import gap_summary
+    from gendata.gap.reading import gap_summary
 
     tested = [source.name for source in report.sources]
     width = max(map(len, [*tested, "trained on"]))

@@ -8,7 +8,6 @@ import numpy as np
 
 from gendata.gap.figures import LABEL_LENGTH, Line, curve_panel, limits_of, loss_panel
 from gendata.gap.losses import mean_and_std
-from gendata.gap.names import shortened
 from gendata.gap.page import (
     Cell,
     Figure,
@@ -23,18 +22,17 @@ from gendata.gap.page import (
     Strip,
     Table,
 )
+from gendata.gap.reading import brief, gap_of, gap_summary, listed, points
 from gendata.gap.result import CrossLosses, Ends, GapReport
 
-__all__ = ["gap_page", "gap_sections", "gap_summary"]
-
-NOTICEABLE = 0.02  # differences of accuracy below this are called none
+__all__ = ["gap_page", "gap_sections"]
 
 
 def gap_page(report: GapReport) -> Page:
     """Makes the whole page of a measurement."""
-    clones = [_brief(source.name) for source in report.trained[1:]]
+    clones = [brief(source.name) for source in report.trained[1:]]
     verb = "lack" if len(clones) > 1 else "lacks"
-    title = f"What {_listed(clones)} {verb} against {_brief(report.sources[0].origin)}"
+    title = f"What {listed(clones)} {verb} against {brief(report.sources[0].origin)}"
     return Page(
         title=title,
         summary=gap_summary(report),
@@ -42,28 +40,6 @@ def gap_page(report: GapReport) -> Page:
         foot=report.environment,
         overline="gendata · content gap",
     )
-
-
-def gap_summary(report: GapReport) -> str:
-    """Says the main finding in a few sentences, about the clone with the largest gap."""
-    gaps = {clone: _gap(report, clone) for clone in report.clone_under_real}
-    clone = max(gaps, key=lambda name: abs(gaps[name]))
-    there = report.mean_accuracy(_real(report), clone)
-    back = report.mean_accuracy(clone, _real(report))
-    numbers = (
-        f"A classifier trained on the real images is right on {there:.1%} of the images of "
-        f"{_brief(clone)}; one trained on {_brief(clone)} is right on {back:.1%} of the real ones."
-    )
-    if gaps[clone] >= NOTICEABLE:
-        reading = "The clone seems to cover only a part of the real images."
-    elif gaps[clone] <= -NOTICEABLE:
-        reading = "The clone holds images that the real ones do not explain."
-    else:
-        reading = "Either explains the other about equally well: no content gap to speak of."
-    if len(gaps) == 1:
-        return f"{numbers} {reading}"
-    every = [f"{_points(gap)} for {_brief(name)}" for name, gap in gaps.items()]
-    return f"{numbers} {reading} The gap in points is {_listed(every)}."
 
 
 def gap_sections(report: GapReport) -> list[Section]:
@@ -83,15 +59,15 @@ def _key_section(report: GapReport) -> Section:
         there = report.mean_accuracy(_real(report), clone)
         back = report.mean_accuracy(clone, _real(report))
         note = f"{there:.1%} from real to clone, {back:.1%} from clone to real"
-        figures.append(
-            KeyFigure(_points(there - back), f"points: the gap of {_brief(clone)}", note)
-        )
+        mean, std = mean_and_std(gap_of(report, clone))
+        heading = f"points{_band(std)}: the gap of {brief(clone)}"
+        figures.append(KeyFigure(points(float(mean)), heading, note))
         below = _average(report.clone_under_real[clone].spread.below)
         real_below = _average(report.real_under_clone[clone].spread.below)
         figures.append(
             KeyFigure(
                 f"{below:.0%}",
-                f"of the images of {_brief(clone)} are no news to the real classifier",
+                f"of the images of {brief(clone)} are no news to the real classifier",
                 f"loss below 0.01; the other way round {real_below:.0%}",
             )
         )
@@ -142,11 +118,11 @@ def _matrix_section(report: GapReport) -> Section:
     caption = (
         f"Accuracy in percent, mean and standard deviation over {_seeds(n)}. A row is what the "
         "classifier was trained on, a column whose images it was tested on, without augmentation. "
-        "The images are each source's training images, so the diagonal says that a classifier "
+        "The images are each source's training images, so the diagonal says whether a classifier "
         "has converged, not how good it is"
     )
     tested = [source.name for source in report.sources if source.role == "test"]
-    caption += f"; {_listed(tested)} was never trained on." if tested else "."
+    caption += f"; {listed(tested)} was never trained on." if tested else "."
     table = Table(
         [source.name for source in report.sources], rows, "trained on", "tested on", caption
     )
@@ -193,7 +169,7 @@ def _loss_panel(report: GapReport, clone: str, colours: Mapping[str, int]) -> Pa
     ours, theirs = report.clone_under_real[clone].spread, report.real_under_clone[clone].spread
     none = np.full(len(ours.shares), np.nan)
     return loss_panel(
-        f"{_brief(clone)} and {_real(report)}",
+        f"{brief(clone)} and {_real(report)}",
         Line(clone, none, ours.shares, none, colours[clone]),
         Line(_real(report), none, theirs.shares, none, colours[_real(report)]),
         below=(_average(ours.below), _average(theirs.below)),
@@ -240,17 +216,17 @@ def _lines(report: GapReport, curve: str) -> list[Line]:
 def _image_section(report: GapReport, clone: str) -> Section:
     real = _real(report)
     return Section(
-        f"Easiest and hardest: {_brief(clone)}",
+        f"Easiest and hardest: {brief(clone)}",
         [
             _grid(
                 report,
                 report.clone_under_real[clone],
-                f"{_brief(clone)}, under the {real} classifier",
+                f"{brief(clone)}, under the {real} classifier",
             ),
             _grid(
                 report,
                 report.real_under_clone[clone],
-                f"{real}, under the classifier of {_brief(clone)}",
+                f"{real}, under the classifier of {brief(clone)}",
             ),
         ],
         "Left, what the other's classifier knows best; right, what surprises it most: in the "
@@ -293,11 +269,6 @@ def _real(report: GapReport) -> str:
     return report.sources[0].name
 
 
-def _gap(report: GapReport, clone: str) -> float:
-    real = _real(report)
-    return report.mean_accuracy(real, clone) - report.mean_accuracy(clone, real)
-
-
 def _colours(report: GapReport) -> dict[str, int]:
     return {source.name: index for index, source in enumerate(report.trained)}
 
@@ -316,12 +287,12 @@ def _average(runs: np.ndarray) -> float:
     return float(np.mean(runs))
 
 
-def _points(difference: float) -> str:
-    return f"{100 * difference:.1f}".replace("-", "\N{MINUS SIGN}")
-
-
 def _plus_minus(spread: float) -> str:
     return "" if np.isnan(spread) else f"± {spread:.1f}"
+
+
+def _band(spread: np.ndarray) -> str:
+    return "" if np.isnan(spread) else f" ± {100 * float(spread):.1f}"
 
 
 def _loss(loss: float) -> str:
@@ -335,14 +306,5 @@ def _count(number: int) -> str:
     return f"{number:,}"
 
 
-def _brief(name: str) -> str:
-    """A name for a sentence; the table of sources has it in full."""
-    return shortened(name, 40)
-
-
 def _seeds(count: int) -> str:
     return "one seed" if count == 1 else f"{count} seeds"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
