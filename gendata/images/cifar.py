@@ -107,9 +107,7 @@ def _by_split_or_path(
         return images
     folder = data_root(root)
     if download and not _home(folder, kind):
-        from torchvision import datasets
-
-        {10: datasets.CIFAR10, 100: datasets.CIFAR100}[kind](str(folder), download=True)
+        _download(folder, kind)
     home = _home(folder, kind)
     if home is None:
         raise GendataError(
@@ -119,6 +117,17 @@ def _by_split_or_path(
             "(download=True)",
         )
     return read_cifar(str(home), name=name, split=rest, labels=labels)
+
+
+def _download(folder: Path, kind: int) -> None:
+    from torchvision import datasets
+
+    try:
+        {10: datasets.CIFAR10, 100: datasets.CIFAR100}[kind](str(folder), download=True)
+    except (RuntimeError, OSError) as error:
+        raise GendataError(
+            f"CIFAR-{kind} could not be downloaded to '{folder}'", found=error
+        ) from error
 
 
 def _home(folder: Path, kind: int) -> Path | None:

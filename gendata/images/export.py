@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tarfile
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -59,10 +59,10 @@ def export_images(images: Images, out: str | Path, format: str = "imagefolder") 
     _check_empty(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+        partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}"
+        partial.mkdir()
         try:
             count = FORMATS[format](images, partial)
-            partial.chmod(0o777 & ~_umask())
             os.rename(partial, out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -84,12 +84,6 @@ def _check_empty(out: Path) -> None:
             expected="a new or empty folder",
             do="choose another --out, or empty it",
         )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _encoded(images: Images) -> Iterator[_Encoded]:

@@ -26,18 +26,19 @@ def read_image_folder(path: str, *, name: str, strict: bool) -> LazyImages:
         GendataError: no class folders, an empty one, or splits instead of classes.
     """
     root = Path(path)
-    folders = sorted(
+    present = sorted(
         entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."
     )
-    classes = folders
+    classes = folders = present
     listed = read_class_names(root)
     if listed and listed[1]:
-        classes, folders = listed[0], _agreeing(root, listed[1], folders)
-    _check_folders(root, folders)
+        classes, folders = listed
+        _check_listed(root, folders, present)
+    _check_folders(root, present)
     paths: list[str] = []
     labels: list[int] = []
     for label, folder in enumerate(folders):
-        if listed and not (root / folder).exists():
+        if folder not in present:
             continue  # an exported class without images
         files = image_files(root / folder)
         if not files:
@@ -65,7 +66,7 @@ def image_files(folder: Path) -> list[str]:
     return found
 
 
-def _agreeing(root: Path, listed: list[str], present: list[str]) -> list[str]:
+def _check_listed(root: Path, listed: list[str], present: list[str]) -> None:
     unlisted = sorted(set(present) - set(listed))
     if unlisted:
         raise GendataError(
@@ -73,11 +74,10 @@ def _agreeing(root: Path, listed: list[str], present: list[str]) -> list[str]:
             found=", ".join(unlisted[:5]),
             do=f"remove {CLASSES_FILE} to name the classes after their folders",
         )
-    return listed
 
 
 def _check_folders(root: Path, folders: list[str]) -> None:
-    if not any((root / folder).is_dir() for folder in folders):
+    if not folders:
         raise GendataError(
             f"'{root}' has no class folders",
             found=f"{len(image_files(root))} images directly in it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +86,9 @@ def decode_all(images: Images, size: int | None = None) -> ArrayImages:
         GendataError: the images differ in size and none was given, none is left, or one is
             damaged and the set was opened with `strict`.
     """
-    if isinstance(images, ArrayImages) and size in (None, *_square_side(images)):
-        return images
+    if isinstance(images, ArrayImages):
+        if size is None or images.images.shape[2:] == (size, size):
+            return images
     pixels: Tensor | None = None
     kept: list[int] = []
     damages: list[DamagedImage] = []
@@ -118,11 +119,6 @@ def sizes_differ(name: str, first: Tensor, other: Tensor) -> GendataError:
         expected="one size",
         do="give the size that they shall be resized to, for example size=224",
     )
-
-
-def _square_side(images: ArrayImages) -> Iterable[int]:
-    height, width = images.images.shape[2:]
-    return (height,) if height == width else ()
 
 
 def _decoded(images: Images, size: int | None) -> Iterator[Tensor | DamagedImage]:

@@ -125,10 +125,9 @@ def _kind_of_folder(path: Path) -> str | None:
     names = {entry.name for entry in path.iterdir()}
     if RUN_FILE in names and any(path.glob("shard-*.parquet")):
         return "clone"
-    if any(path.rglob("*.parquet")):
-        return "parquet"
-    if any(path.rglob("*.tar")):
-        return "webdataset"
+    for suffix, kind in ((".parquet", "parquet"), (".tar", "webdataset")):
+        if any(path.glob(f"*{suffix}")) or any(path.glob(f"*/*{suffix}")):
+            return kind
     if names & CIFAR_FILES:
         return "cifar"
     if any(entry.is_dir() for entry in path.iterdir()):

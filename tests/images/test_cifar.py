@@ -145,3 +145,12 @@ def test_published_pickles_of_python_two():
 
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
         assert callable(_Unpickler(open(os.devnull, "rb")).find_class(module, "_reconstruct"))
+
+
+def test_a_failed_download_is_one_line(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(GendataError, match="CIFAR-10 could not be downloaded to .* found"):
+        open_images("cifar10:train", root=str(tmp_path), download=True)

@@ -76,3 +76,13 @@ def test_bad_lists_of_class_names(small, save_tree, tmp_path, content, message):
     (root / "classes.json").write_text(content)
     with pytest.raises(GendataError, match=message):
         open_images(root)
+
+
+def test_a_hostile_list_reads_nothing_outside(small, save_tree, tmp_path):
+    save_tree(small, tmp_path / "outside")
+    root = tmp_path / "root"
+    (root / "a").mkdir(parents=True)
+    Image.new("RGB", (2, 2)).save(root / "a" / "x.png")
+    listed = {"classes": ["a", "b"], "folders": ["a", "../outside/cat"]}
+    (root / "classes.json").write_text(json.dumps(listed))
+    assert len(open_images(root)) == 1
