@@ -1,11 +1,13 @@
 """Fixtures every test may use."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+sys.path.append(str(Path(__file__).parent))  # for helpers beside this file, such as toys.py
 
 
 @pytest.fixture(scope="session")

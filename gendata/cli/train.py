@@ -61,9 +61,8 @@ SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
 def settings_options(function: Any) -> Any:
     """Adds one option for each training setting."""
     for name, kind, default, text in reversed(SETTINGS):
-        option = click.option(
-            f"--{name}", type=kind, default=None, help=text, show_default=default
-        )
+        shown = f"{text}  [default: {default}]"
+        option = click.option(f"--{name}", type=kind, default=None, help=shown)
         function = option(function)
     return function
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,12 @@ class TrainResult:
         out: the folder, if any.
     """
 
-    network: nn.Module
+    network: nn.Module = field(repr=False)
     classes: Sequence[str]
     method: str
     select: str
     selections: dict[str, Selected]
-    history: list[dict[str, Any]]
+    history: list[dict[str, Any]] = field(repr=False)
     out: Path | None = None
 
     @property

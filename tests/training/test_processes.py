@@ -1,0 +1,33 @@
+"""Two processes do what one does on the joined batch."""
+
+import pytest
+import torch
+from toys import network_without_batch_norm, toy_images
+
+import gendata
+
+IMAGES = {"synthetic": (46, 0), "real": (13, 1), "test": (30, 2)}
+COMMON = {"epochs": 2, "optimizer": "sgd", "learning_rate": 0.05}
+GUIDED = {"teacher_size": 16, "pg_weight": 3}
+MIXED = {"train_on": "mixed", "pg_on": "fr", "pg_loss": "l1", "pg_reduction": "mean"}
+RUNS = [
+    # Batches of 15 and 13 rows, which do not divide by two, and of 16, which do.
+    {**COMMON, **GUIDED, "method": "pg+rg", "batch_size": 16, "views": 2},
+    {**COMMON, **GUIDED, **MIXED, "method": "pg", "batch_size": 15},
+    {**COMMON, "method": "rg", "batch_size": 16, "lambda1": 0.5, "clip": 0.4},
+]
+
+
+def test_two_processes_equal_one_on_the_joined_batch(start, monkeypatch):
+    job = {"images": IMAGES, "no_batch_norm": True, "runs": RUNS}
+    codes, results, errors = start(job, processes=2)
+    assert codes == [0, 0], errors
+    monkeypatch.setattr("gendata.training.run.build_network", network_without_batch_norm)
+    images = {role: toy_images(role, *numbers) for role, numbers in IMAGES.items()}
+    for options, together in zip(RUNS, results, strict=True):
+        alone = gendata.train(**images, progress=False, device="cpu", **options)
+        for name, expected in alone.network.state_dict().items():
+            torch.testing.assert_close(together["weights"][name], expected, atol=1e-6, rtol=0)
+        for mine, theirs in zip(alone.history, together["history"], strict=True):
+            for name in mine.keys() - {"seconds", "sources"}:
+                assert mine[name] == pytest.approx(theirs[name], abs=1e-5), (options, name)
