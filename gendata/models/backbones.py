@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from gendata.errors import GendataError
 from gendata.models import timm_models
 from gendata.models.cifar_resnet import CifarResNet
-from gendata.models.efficientnet_lite import EMBEDDED_NAME, TIMM_NAME, packaged_weights
+from gendata.models.efficientnet_lite import (
+    EMBEDDED_NAME,
+    TIMM_NAME,
+    packaged_file,
+    packaged_weights,
+)
 from gendata.models.recipe import Recipe
 from gendata.models.small_cnn import SmallCNN
 from gendata.models.weights import fit_weights, read_weights
@@ -51,38 +56,36 @@ def build_backbone(
     init: str | Path = "random",
     input_size: int | None = None,
     download: bool = False,
-) -> tuple[nn.Module, Recipe]:
-    """Builds a backbone for `classes` classes; the arguments are those of `build_network`."""
+) -> tuple[nn.Module, Recipe, Path | None]:
+    """Builds a backbone for `classes` classes; the arguments are those of `build_network`.
+
+    Returns:
+        The backbone, its recipe, and the weights file, if any.
+    """
+    pretrained = init == "imagenet"
+    if pretrained:
+        file: Path | None = _imagenet_file(name, download)
+    else:
+        file = None if init == "random" else Path(init)
     if name in OWN:
-        if init == "imagenet":
-            raise GendataError(
-                f"there are no ImageNet weights for {name}",
-                expected="init 'random' or a weights file",
-            )
         backbone = OWN[name].build(classes)
         recipe = Recipe(name, *OWN[name].normalisation, input_size=input_size)
     elif name == EMBEDDED_NAME:
         backbone, recipe = timm_models.build_timm(TIMM_NAME, classes, input_size)
-        if init == "imagenet":
-            weights = packaged_weights()
-            if classes != len(weights["classifier.bias"]):
-                weights |= {
-                    f"classifier.{key}": value.detach()
-                    for key, value in backbone.get_submodule("classifier").named_parameters()
-                }
-            fit_weights(backbone, weights, name)
+        if pretrained:
+            fit_weights(backbone, _packaged_weights_for(backbone, classes), name)
     else:
-        bare = timm_models.bare_name(name, (*OWN, EMBEDDED_NAME))
-        file = timm_models.cached_weights(bare, download) if init == "imagenet" else None
-        backbone, recipe = timm_models.build_timm(bare, classes, input_size, file)
-    if init not in ("random", "imagenet"):
-        fit_weights(backbone, read_weights(init), init)
-    return backbone, replace(recipe, name=name)
+        backbone, recipe = timm_models.build_timm(
+            _timm_name(name), classes, input_size, file if pretrained else None
+        )
+    if file is not None and not pretrained:
+        fit_weights(backbone, read_weights(file), file)
+    return backbone, replace(recipe, name=name), file
 
 
 def load_backbone(
     reference: str, *, input_size: int | None = None, download: bool = False
-) -> tuple[nn.Module, Recipe, Path | None]:
+) -> tuple[nn.Module, Recipe, Path]:
     """Builds a backbone with the weights that a reference names, and as many classes as they have.
 
     Args:
@@ -92,25 +95,49 @@ def load_backbone(
         download: fetch pretrained weights that are not on this machine.
 
     Returns:
-        The backbone, its recipe, and the weights file where the reference names one.
+        The backbone, its recipe, and the weights file.
     """
     name, path = _split(reference)
     if path is None:
-        bare = TIMM_NAME if name == EMBEDDED_NAME else timm_models.bare_name(name)
-        backbone, recipe = build_backbone(
-            name,
-            timm_models.pretrained_classes(bare),
-            init="imagenet",
-            input_size=input_size,
-            download=download,
+        classes = timm_models.pretrained_classes(_timm_name(name))
+        backbone, recipe, file = build_backbone(
+            name, classes, init="imagenet", input_size=input_size, download=download
         )
-        return backbone, recipe, None
+        assert file is not None
+        return backbone, recipe, file
     weights = read_weights(path)
-    backbone, recipe = build_backbone(
-        name, _classes_of(weights, name, path), input_size=input_size
-    )
+    classes = _classes_of(weights, name, path)
+    backbone, recipe, _ = build_backbone(name, classes, input_size=input_size)
     fit_weights(backbone, weights, path)
     return backbone, recipe, path
+
+
+def _timm_name(name: str) -> str:
+    if name == EMBEDDED_NAME:
+        return TIMM_NAME
+    return timm_models.bare_name(name, (*OWN, EMBEDDED_NAME))
+
+
+def _imagenet_file(name: str, download: bool) -> Path:
+    if name in OWN:
+        raise GendataError(
+            f"there are no ImageNet weights for {name}",
+            expected="init 'random' or a weights file",
+        )
+    if name == EMBEDDED_NAME:
+        return packaged_file()
+    return timm_models.cached_weights(_timm_name(name), download)
+
+
+def _packaged_weights_for(backbone: nn.Module, classes: int) -> dict[str, Tensor]:
+    """Returns the packaged weights, with the backbone's own last layer for other classes."""
+    weights = packaged_weights()
+    if classes != len(weights["classifier.bias"]):
+        weights |= {
+            f"classifier.{key}": value.detach()
+            for key, value in backbone.get_submodule("classifier").named_parameters()
+        }
+    return weights
 
 
 def _split(reference: str) -> tuple[str, Path | None]:
@@ -131,11 +158,10 @@ def _split(reference: str) -> tuple[str, Path | None]:
 
 
 def _classes_of(weights: Mapping[str, Tensor], name: str, path: Path) -> int:
-    layer = (
-        OWN[name].last_layer
-        if name in OWN
-        else timm_models.last_layer_name(timm_models.bare_name(name))
-    )
+    if name in OWN:
+        layer = OWN[name].last_layer
+    else:
+        layer = timm_models.last_layer_name(_timm_name(name))
     if f"{layer}.weight" not in weights:
         raise GendataError(
             f"the weights in {path} do not fit {name}",

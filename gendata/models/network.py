@@ -114,7 +114,7 @@ def build_network(
             that the model takes.
         download: fetch pretrained weights that are not on this machine.
     """
-    backbone, recipe = build_backbone(
+    backbone, recipe, _ = build_backbone(
         name, classes, init=init, input_size=input_size, download=download
     )
     return Network(backbone, recipe, tap)

@@ -73,6 +73,11 @@ def test_a_torchscript_classifier(tmp_path, images):
         load_classifier(f"torchscript:{tmp_path / 'c.pt'}", device="cpu")
 
 
+def test_a_packaged_classifier_says_which_weights_it_has():
+    card = load_classifier("embedded:efficientnet-lite0", device="cpu").card
+    assert card.sha256.startswith("57934424")  # the file's name carries its digest
+
+
 def test_the_embedded_classifier(tmp_path, monkeypatch, images, weights):
     network, path = weights
     folder = tmp_path / "fashion-classifier"
@@ -110,6 +115,9 @@ def test_the_shipped_classifier_knows_real_test_images():
         ("small-cnn:{}", {"colour": 1}, "no option colour"),
         ("small-cnn:{}", {"classes": ["a"]}, "1 names; expected 3"),
         ("small-cnn:{}", {"mean": [0.1, 0.2]}, "one number or three"),
+        ("small-cnn:{}", {"mean": "abc"}, "one number or three"),
+        ("small-cnn:{}", {"input_size": "big"}, "bad option input_size"),
+        ("small-cnn:{}", {"classes": 3}, "a list of names"),
         ("small-cnn:{}", {"device": "cuda:99"}, "cannot be used"),
         ("small-cnn:{}", {"device": "toaster"}, "cannot be used"),
         ("cifar-resnet20:{}", {}, "do not fit"),
