@@ -53,7 +53,7 @@ def command(
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
-    r"""Write the images of REFERENCE, lossless, in another layout.
+    """Write the images of REFERENCE, lossless, in another layout.
 
     REFERENCE is a path, or a known set such as fashion-mnist:train or cifar10:test.
 
