@@ -58,19 +58,19 @@ def evaluation_loader(
     size: int | None = None,
     batch_size: int = BATCH,
     device: torch.device | str = "cpu",
-    rank: int = 0,
-    world: int = 1,
+    accelerator: Accelerator | None = None,
 ) -> Loader:
-    """Makes a loader that shows every image once, as it is."""
+    """Makes a loader that shows every image once, as it is; processes share the work."""
+    processes = accelerator.num_processes if accelerator is not None else 1
     return make_loader(
         images,
-        max(batch_size, world),
+        max(batch_size, processes),
         augment="none",
         size=size,
-        device=device,
+        device=accelerator.device if accelerator is not None else device,
         drop_last=False,
-        rank=rank,
-        world=world,
+        rank=accelerator.process_index if accelerator is not None else 0,
+        world=processes,
     )
 
 

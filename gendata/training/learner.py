@@ -31,9 +31,8 @@ class Learner:
         optimizer: over the network's parameters.
         accelerator: owns device, precision and processes.
         classes: class names in label order.
-        images: training sets by source name, the parts of a mixed set too; `Examples.rows` are
-            their row numbers.
-        loaders: by source name.
+        loaders: by source name; `Examples.rows` are row numbers of their images.
+        images: training sets by source name, the parts of a mixed set too; None for the loaders'.
         batch_norm: "both" (every batch sets and uses its own statistics) or "freeze-real" (real
             batches use the running statistics and leave them alone).
         clip: greatest length of an update's gradient; None for no limit.
@@ -53,15 +52,17 @@ class Learner:
         accelerator: Accelerator,
         *,
         classes: Sequence[str],
-        images: Mapping[str, Images],
         loaders: Mapping[str, Loader],
+        images: Mapping[str, Images] | None = None,
         batch_norm: str = "both",
         clip: float | None = None,
         show_progress: bool = False,
     ) -> None:
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
         self.bare, self.accelerator, self.device = network, accelerator, accelerator.device
-        self.classes, self.images, self.loaders = list(classes), images, loaders
+        self.classes, self.loaders = list(classes), loaders
+        own = {name: loader.images for name, loader in loaders.items()}
+        self.images: Mapping[str, Images] = own if images is None else images
         self.batch_norm, self.clip, self.show_progress = batch_norm, clip, show_progress
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._sizes = [p.numel() for p in self._parameters]

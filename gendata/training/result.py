@@ -73,7 +73,7 @@ class TrainResult:
     out: Path | None = None
 
     @property
-    def accuracy(self) -> float:
+    def test_accuracy(self) -> float:
         """Accuracy on the test images of the selected network; nan without test images."""
         test = self.selections[self.select].test
         return math.nan if test is None else test.value

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,24 +11,23 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from gendata.errors import GendataError
 from gendata.models import build_network
-from gendata.models.device import resolve_device
 from gendata.models.weights import fit_weights, read_weights
 from gendata.registry import methods
 from gendata.training.evaluate import evaluation_loader
 from gendata.training.learner import Learner
 from gendata.training.loop import INITIAL, Run, epoch_stages, seeded
 from gendata.training.options import build_method, options_of
+from gendata.training.processes import start_accelerator
 from gendata.training.result import Selected, TrainResult
 from gendata.training.run_folder import RunFolder
 from gendata.training.settings import Settings, build_optimizer
 from gendata.training.sources import Reference, open_roles, prepare_sources, source_loaders
 from gendata.types import Images, Method
 
-__all__ = ["resolve", "start_accelerator", "train"]
+__all__ = ["resolve", "train"]
 
 
 def train(
@@ -89,6 +86,8 @@ def train(
     if tensorboard and folder is not None and accelerator.is_main_process:
         run.writer = _tensorboard_writer(folder.path)
     run.train()
+    if run.writer is not None:
+        run.writer.close()
     return _conclude(run, method)
 
 
@@ -111,39 +110,6 @@ def resolve(
     built = build_method(method, entry, own, names)
     epoch_stages(built.stages, settings.epochs)  # refuses too few epochs now rather than later
     return settings, built, options_of(built, own)
-
-
-def start_accelerator(device: str | torch.device, precision: str) -> Accelerator:
-    """Starts accelerate for one training, whatever an earlier one in this process asked for.
-
-    Raises:
-        GendataError: the device is not there, or cannot compute in that precision.
-    """
-    launched = int(os.environ.get("LOCAL_RANK", -1)) >= 0
-    chosen = resolve_device(device)
-    if precision == "fp16" and chosen.type == "cpu":
-        raise GendataError(
-            "fp16 needs an accelerator", found="cpu", do="use precision='bf16' or 'no'"
-        )
-    AcceleratorState._reset_state(reset_partial_state=True)
-    with _default_device(None if launched else chosen):
-        return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
-
-
-@contextmanager
-def _default_device(device: torch.device | None) -> Iterator[None]:
-    """Tells accelerate which device to take; None leaves each process its own."""
-    name = "ACCELERATE_TORCH_DEVICE"
-    before = os.environ.get(name)
-    if device is not None:
-        os.environ[name] = str(device)
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = before
 
 
 def fingerprint(images: Images) -> dict[str, Any]:
@@ -189,21 +155,9 @@ def _prepared(
             show_progress=progress and accelerator.is_main_process,
         )
         method.prepare(learner)
-    judging = {
-        "test": sources.test,
-        "validation": sources.validation,
-        "held_out": sources.held_out,
-    }
     judges = {
-        role: evaluation_loader(
-            images,
-            size=settings.size,
-            device=accelerator.device,
-            rank=accelerator.process_index,
-            world=accelerator.num_processes,
-        )
-        for role, images in judging.items()
-        if images is not None
+        role: evaluation_loader(images, size=settings.size, accelerator=accelerator)
+        for role, images in sources.judges.items()
     }
     return Run(method, learner, settings, judges, folder)
 

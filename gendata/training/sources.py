@@ -35,15 +35,12 @@ class Sources:
 
     Attributes:
         train: by source name: "synthetic", "real", "mixed", as far as the method's stages need.
-        test: real images that judge the result.
-        validation: real images that only choose an epoch.
-        held_out: training images that only choose an epoch.
+        judges: by role, as far as there are any: "test" judges the result; "validation" (real
+            images) and "held_out" (training images) only choose an epoch.
     """
 
     train: dict[str, Images]
-    test: Images | None
-    validation: Images | None
-    held_out: Images | None
+    judges: dict[str, Images]
 
 
 def open_roles(
@@ -96,13 +93,15 @@ def prepare_sources(
     """Decodes small sets, holds images out where the selection rule asks, joins the mixed set."""
     decoded = {role: _decoded(images, settings.size) for role, images in opened.items()}
     roles = _training_roles(stages)
-    held_out = None
+    judges: dict[str, Images] = {
+        role: decoded[role] for role in ("test", "validation") if role in decoded
+    }
     if settings.select == "source-val":
-        held_out, decoded[roles[0]] = _hold_out(decoded[roles[0]], settings.seed)
+        judges["held_out"], decoded[roles[0]] = _hold_out(decoded[roles[0]], settings.seed)
     train = {role: decoded[role] for role in roles}
     if any("mixed" in stage.sources for stage in stages):
         train["mixed"] = joined(train["synthetic"], train["real"])
-    return Sources(train, decoded.get("test"), decoded.get("validation"), held_out)
+    return Sources(train, judges)
 
 
 def _training_roles(stages: Sequence[Stage]) -> list[str]:

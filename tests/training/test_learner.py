@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from gendata.models import build_network
 from gendata.training.learner import Learner
-from gendata.training.run import start_accelerator
+from gendata.training.processes import start_accelerator
 from gendata.types import Examples
 
 
@@ -24,9 +24,7 @@ def make_learner(optimizer=None, scaler=None, **options):
     optimizer = (optimizer or (lambda p: torch.optim.SGD(p, lr=0.1)))(network.parameters())
     accelerator = start_accelerator("cpu", "no")
     accelerator.scaler = scaler
-    return Learner(
-        network, optimizer, accelerator, classes=["a", "b", "c"], images={}, loaders={}, **options
-    )
+    return Learner(network, optimizer, accelerator, classes=["a", "b", "c"], loaders={}, **options)
 
 
 def loss_of(learner, batch, source="synthetic"):

@@ -55,7 +55,7 @@ def test_a_finished_training_returns_at_once(images, tmp_path, monkeypatch):
 
     monkeypatch.setattr("gendata.training.run._prepared", no_training)
     again = gendata.train(**images, **options)
-    assert again.accuracy == first.accuracy
+    assert again.test_accuracy == first.test_accuracy
     assert again.selections == first.selections
     assert again.history == first.history
     for mine, theirs in zip(
@@ -115,3 +115,24 @@ def test_what_a_folder_holds(images, tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["selections"]["last"]["test"]["images"] == 30
+
+
+def test_a_full_disk_is_one_clear_error_and_keeps_the_state_before(images, tmp_path, monkeypatch):
+    options = {"method": "fake", **OPTIONS, "out": tmp_path / "run", "progress": False}
+    save, calls = torch.save, []
+
+    def save_until_full(content, path):
+        calls.append(path)
+        if len(calls) == 3:
+            path.write_bytes(b"half a file")
+            raise OSError(28, "No space left on device")
+        save(content, path)
+
+    with monkeypatch.context() as patch, pytest.raises(GendataError, match="No space left"):
+        patch.setattr("gendata.training.run_folder.torch.save", save_until_full)
+        gendata.train(**images, **options)
+    assert not list((tmp_path / "run").glob("*.partial"))
+    resumed = gendata.train(**images, **options)
+    whole = gendata.train(**images, **{**options, "out": None})
+    for mine, theirs in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(mine, theirs)

@@ -9,7 +9,8 @@ from toys import toy_images
 import gendata
 from gendata.errors import GendataError
 from gendata.training.loop import epoch_stages
-from gendata.training.run import resolve, start_accelerator
+from gendata.training.processes import start_accelerator
+from gendata.training.run import resolve
 from gendata.training.settings import Settings, learning_rate_at
 from gendata.types import Stage
 

@@ -86,10 +86,12 @@ def test_selection_rules_choose_their_epoch():
         assert list(result.selections) == ["last", rule]
         assert result.selections[rule].epoch == 1 + scores.index(max(scores))
         assert result.selections["last"].epoch == 5
-        assert result.accuracy == result.selections[rule].test.value
+        assert result.test_accuracy == result.selections[rule].test.value
         assert f"'{rule}'" in str(result) and ("upper bound" in str(result)) == (rule == "oracle")
         assert ("test_accuracy" in result.history[0]) == (rule == "oracle")
-        assert gendata.training.accuracy(result.network, images["test"]).value == result.accuracy
+        assert (
+            gendata.training.accuracy(result.network, images["test"]).value == result.test_accuracy
+        )
 
 
 def test_divergence_is_one_clear_error():
