@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +15,8 @@ from gendata.errors import GendataError
 
 __all__ = ["is_temporary", "publish", "remove_abandoned"]
 
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[^.]+)\.(?P<process>\d+)\.tmp")
+LONGEST_WRITE = 24 * 3600.0  # seconds since the last byte, after which a writer is gone
+_TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<process>\d+)\.tmp")
 
 
 def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -51,21 +53,29 @@ def is_temporary(path: Path) -> bool:
 def remove_abandoned(folder: Path) -> None:
     """Removes the temporary files of killed processes.
 
-    Those of other hosts, and of living processes on this one, may still grow: they stay, unless
-    the file that they were to become is there.
+    Those of living processes stay; of a process on another host, its file's age must tell.
     """
     for path in folder.glob(".*.tmp"):
         match = _TEMPORARY.fullmatch(path.name)
         if match is None:
             continue
-        mine = match["host"] == _host() and int(match["process"]) == os.getpid()
-        dead = match["host"] == _host() and not _alive(int(match["process"]))
-        if dead or (not mine and path.with_name(match["name"]).exists()):
+        if match["host"] == _host():
+            abandoned = not _alive(int(match["process"]))
+        else:
+            abandoned = _age(path) > LONGEST_WRITE
+        if abandoned:
             path.unlink(missing_ok=True)
 
 
 def _host() -> str:
     return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _alive(process: int) -> bool:

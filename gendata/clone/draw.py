@@ -23,14 +23,14 @@ from gendata.clone.ranks import Share, find_share
 from gendata.clone.rejects import Outcomes, describe_outcomes, reject_report
 from gendata.clone.rows import read_note
 from gendata.clone.run_file import Run, open_run, versions, write_json
-from gendata.clone.stream import DrawRun, count_outcomes, draw_until_filled
+from gendata.clone.stream import DRAWS, DrawRun, count_outcomes, draw_until_filled
 from gendata.clone.threads import cpu_threads, dividing_threads
 from gendata.clone.writer import BackgroundWriter
 from gendata.errors import GendataError
 from gendata.images import open_images
 from gendata.types import Images, Sampler
 
-__all__ = ["REJECTS", "draw_clone"]
+__all__ = ["README", "REJECTS", "draw_clone", "plan_clone"]
 
 REJECTS, README = "rejects.json", "README.md"
 
@@ -147,6 +147,27 @@ def draw_clone(
     return open_images(folder)
 
 
+def plan_clone(
+    sampler: Sampler,
+    per_class: int,
+    *,
+    filter: ConfidenceFilter | None = None,
+    classes: Sequence[str | int] | None = None,
+    shard_size: int = 2048,
+) -> dict[str, Any]:
+    """Says what `draw_clone` would draw, and finds the mistakes that it would find at once."""
+    subject = prepare(sampler, filter, classes, {})
+    plan = Plan(len(subject.classes.chosen), (per_class,), shard_size)
+    return {
+        "sampler": sampler.name,
+        "classes": subject.classes.chosen_names,
+        "per_class": per_class,
+        "images": plan.slots,
+        "shards": len(plan.shards()),
+        "filter": subject.settings["filter"],
+    }
+
+
 @dataclass(frozen=True)
 class Work:
     """One process's part of a run."""
@@ -164,7 +185,8 @@ class Work:
 
     def draw(self, progress: bool) -> bool:
         """Draws what is this process's; says whether the clone is complete, and then closes it."""
-        remove_abandoned(self.folder)
+        for part in (self.folder, self.folder / DRAWS):
+            remove_abandoned(part)
         shards = self.plan.shards()
         self._drop_short(shards)
         present = self.plan.slots - sum(shard.end - shard.first for shard in self.missing(shards))
@@ -185,7 +207,6 @@ class Work:
         self.refuse_short(report)
         card = dataset_card(self.run, report)
         publish(self.folder / README, lambda file: file.write(card.encode()))
-        remove_abandoned(self.folder)
         replace(self.run, finished=True).write(self.folder)
         return True
 

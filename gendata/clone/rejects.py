@@ -52,6 +52,16 @@ class Outcomes:
             }
         )
 
+    @classmethod
+    def from_report(cls, report: Mapping[str, Any]) -> Outcomes:
+        """Reads what `reject_report` returned; attempts of no chosen class become those of -1."""
+        outcomes = cls()
+        entries = [(entry["label"], entry) for entry in report["classes"]]
+        for label, entry in [*entries, (-1, report["other"])]:
+            for reason, count in (*entry["rejects"].items(), (KEPT, entry["accepted"])):
+                outcomes.counts[label, reason] += count
+        return outcomes
+
 
 def reject_report(outcomes: Outcomes, table: ClassTable, per_class: int) -> dict[str, Any]:
     """Builds `rejects.json`: in total and per class, attempts, acceptance and reasons."""
@@ -90,5 +100,7 @@ def _summary(reasons: dict[str, int]) -> dict[str, Any]:
         "attempts": attempts,
         "accepted": accepted,
         "acceptance": accepted / attempts if attempts else None,
-        "rejects": {reason: count for reason, count in reasons.items() if reason != KEPT},
+        "rejects": {
+            reason: count for reason, count in reasons.items() if count and reason != KEPT
+        },
     }

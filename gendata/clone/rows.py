@@ -61,11 +61,31 @@ class Rows:
 
     def table(self) -> pa.Table:
         """Waits for the images and returns all rows by ascending order number."""
-        order = np.concatenate([group.order for group in self.groups] or [np.empty(0, np.int64)])
-        tables = [_table(group, self.class_names) for group in self.groups]
-        if not tables:
+        if not self.groups:
             return schema(self.class_names).empty_table()
-        return pa.concat_tables(tables).take(pa.array(np.argsort(order)))
+        encoded = [group.encoded.result() for group in self.groups]
+        files = [file for batch, _ in encoded for file in batch]
+        digests = [digest for _, batch in encoded for digest in batch]
+        names = [key for group in self.groups for key in group.keys]
+        at = np.argsort(self._joined("order"))
+        keys = [names[row] for row in at]
+        columns = {
+            "image": pa.StructArray.from_arrays(
+                [pa.array([files[row] for row in at]), pa.array([f"{key}.png" for key in keys])],
+                names=["bytes", "path"],
+            ),
+            "label": self._joined("labels")[at],
+            "key": keys,
+            "seed": self._joined("seeds")[at],
+            "conditioned_label": self._joined("asked")[at],
+            "confidence": self._joined("confidence")[at],
+            "probabilities": _lists(self._joined("probabilities")[at]),
+            "sha256": [digests[row] for row in at],
+        }
+        return pa.table(columns, schema=schema(self.class_names))
+
+    def _joined(self, column: str) -> np.ndarray:
+        return np.concatenate([getattr(group, column) for group in self.groups])
 
 
 def schema(class_names: list[str]) -> pa.Schema:
@@ -106,33 +126,11 @@ def read_note(path: Path) -> dict[str, Any]:
     return json.loads(pq.read_schema(path).metadata[NOTE])
 
 
-def _table(group: RowGroup, class_names: list[str]) -> pa.Table:
-    files, digests = group.encoded.result()
-    image = pa.StructArray.from_arrays(
-        [
-            pa.array(files, pa.binary()),
-            pa.array([f"{key}.png" for key in group.keys], pa.string()),
-        ],
-        names=["bytes", "path"],
-    )
-    count, classes = group.probabilities.shape
-    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(classes)
-    probabilities = pa.ListArray.from_arrays(
-        pa.array(offsets), pa.array(group.probabilities.ravel(), pa.float32())
-    )
-    return pa.table(
-        [
-            image,
-            group.labels,
-            group.keys,
-            group.seeds,
-            group.asked,
-            pa.array(group.confidence, pa.float32()),
-            probabilities,
-            digests,
-        ],
-        schema=schema(class_names),
-    )
+def _lists(values: np.ndarray) -> pa.Array:
+    """Turns (N, K) float32 into N lists."""
+    count, length = values.shape
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(length)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
 
 
 def _value(kind: str) -> dict[str, str]:

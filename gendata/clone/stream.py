@@ -26,9 +26,17 @@ from gendata.clone.writer import BackgroundWriter
 from gendata.seeds import hash_seed
 from gendata.types import FiniteSampler
 
-__all__ = ["DrawRun", "Tally", "count_outcomes", "draw_key", "draw_range", "draw_until_filled"]
+__all__ = [
+    "DRAWS",
+    "DrawRun",
+    "Tally",
+    "count_outcomes",
+    "draw_key",
+    "draw_range",
+    "draw_until_filled",
+]
 
-FOLDER = "draws"
+DRAWS = "draws"
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class DrawRun:
 
     def path(self, folder: Path, number: int) -> Path:
         """File of a range's candidates."""
-        return folder / FOLDER / f"range-{number:05d}.parquet"
+        return folder / DRAWS / f"range-{number:05d}.parquet"
 
     @cached_property
     def order(self) -> np.ndarray | None:
@@ -163,7 +171,7 @@ def draw_until_filled(
     run: DrawRun, folder: Path, share: Share, writer: BackgroundWriter
 ) -> Iterator[Tally]:
     """Makes this process's ranges until the clone can be filled; yields the tally after each."""
-    (folder / FOLDER).mkdir(exist_ok=True)
+    (folder / DRAWS).mkdir(exist_ok=True)
     tally = Tally(run).absorb(folder)
     number = share.index
     while _is_needed(run, tally, folder, number):

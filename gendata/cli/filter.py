@@ -1,0 +1,104 @@
+"""`gendata filter`: the images of a clone, or of any set, that a classifier trusts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gendata.cli.options import (
+    config_option,
+    device_option,
+    json_option,
+    key_values,
+    out_option,
+    seed_option,
+)
+from gendata.cli.sample import echo_clone, load_filter
+
+__all__ = ["command"]
+
+
+@click.command("filter")
+@click.argument("images")
+@out_option()
+@click.option(
+    "--filter",
+    "judge",
+    metavar="CLASSIFIER",
+    help="Who judges; left out, a clone's stored probabilities do, and no classifier runs.",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    required=True,
+    help="The largest probability must lie above this; between 0 and 1.",
+)
+@click.option(
+    "--label",
+    type=click.Choice(["agree", "condition", "classifier"]),
+    default="agree",
+    show_default=True,
+    help="Whose label counts, with --filter.",
+)
+@click.option(
+    "--filter-option",
+    "judge_options",
+    multiple=True,
+    callback=key_values,
+    metavar="KEY=VALUE",
+    help="An option of the classifier, such as input_size=64; may be repeated.",
+)
+@click.option(
+    "--per-class",
+    type=click.IntRange(1),
+    help="With --filter, most images of a class; by default as many as the largest class has.",
+)
+@seed_option
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option(
+    "-o",
+    "options",
+    multiple=True,
+    callback=key_values,
+    metavar="KEY=VALUE",
+    help="An option of the image set, such as split=train; may be repeated.",
+)
+@device_option
+@config_option
+@json_option
+def command(
+    images: str,
+    out: Path,
+    judge: str | None,
+    threshold: float,
+    label: str,
+    judge_options: dict[str, Any],
+    per_class: int | None,
+    seed: int,
+    batch_size: int,
+    options: dict[str, Any],
+    device: str,
+    as_json: bool,
+) -> None:
+    r"""Keep the images that a classifier trusts, as a clone of their own.
+
+    IMAGES is a clone with stored probabilities, which --threshold makes stricter without a
+    classifier; or, with --filter, any image set.
+
+    \b
+    Examples:
+      gendata filter clone --threshold 0.95 --out sure
+      gendata filter imagefolder:generated --filter torchscript:judge.pt --threshold 0.8 --out sure
+    """
+    from gendata.clone import filter_clone, filter_images
+
+    keep = load_filter(judge, threshold, label, device, judge_options)
+    if keep is None:
+        filter_clone(images.removeprefix("clone:"), threshold, out)
+    else:
+        filter_images(
+            images, keep, out, per_class=per_class, seed=seed, batch_size=batch_size, **options
+        )
+    echo_clone(out, as_json)

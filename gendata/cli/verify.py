@@ -1,0 +1,56 @@
+"""`gendata verify`: whether a clone is whole and can be drawn again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gendata.cli.options import config_option, device_option, echo_result, json_option
+
+__all__ = ["command"]
+
+
+@click.command("verify")
+@click.argument("clone", type=click.Path(path_type=Path))
+@click.option(
+    "--count",
+    type=click.IntRange(0),
+    default=16,
+    show_default=True,
+    help="Rows to draw again, chosen at random; 0: none, no sampler is loaded.",
+)
+@click.option("--all", "every", is_flag=True, help="Draw every row again.")
+@device_option
+@config_option
+@json_option
+def command(clone: Path, count: int, every: bool, device: str, as_json: bool) -> None:
+    r"""Check every row of CLONE, and draw some again from the recorded sampler.
+
+    Exits with 1 where something is wrong, or a value differs by more than one grey level.
+
+    \b
+    Examples:
+      gendata verify clone
+      gendata verify clone --count 500 --device cuda --json
+    """
+    from gendata.clone import verify_clone
+
+    result = verify_clone(clone, count=count, all=every, device=device)
+    echo_result(result, _text(clone, result), as_json)
+    sys.exit(0 if result["ok"] else 1)
+
+
+def _text(clone: Path, result: dict[str, Any]) -> str:
+    lines = [f"{clone}: {result['rows']:,} rows, {result['problem_count']} problems"]
+    lines += [f"  {problem}" for problem in result["problems"]]
+    redrawn = result["redrawn"]
+    if redrawn is not None:
+        lines.append(
+            f"  {redrawn['rows']} drawn again: {redrawn['identical_images']:.2%} of images and "
+            f"{redrawn['identical_values']:.4%} of values identical, largest difference "
+            f"{redrawn['largest_difference']} of 255"
+        )
+    return "\n".join([*lines, "ok" if result["ok"] else "not ok"])
