@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ __all__ = ["METHODS", "MethodRow", "Outcome", "quickstart"]
 DATA, TEST = "fashion-mnist:train", "fashion-mnist:test"
 SAMPLERS = ("embedded:fashion-diffusion", "embedded:fashion-gan")
 FILTER = "embedded:fashion-classifier"
+BATCH = 64
+VIEWS = 4  # fixed augmentations of an image: the teacher sees each of them once
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,22 @@ class MethodRow:
         method: the registered name.
         title: as the table shows it.
         setting: "zero-shot" (no real image) or "few-shot".
-        options: beyond the common ones.
+        guided: whether a pretrained teacher takes part.
     """
 
     method: str
     title: str
     setting: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    guided: bool = False
 
 
-# The weight was chosen on training images outside the few, never on test images.
-GUIDED = {"teacher_size": 64, "pg_weight": 1.0}
 METHODS = (
     MethodRow("fake", "synthetic only (baseline)", "zero-shot"),
-    MethodRow("pg", "Pretrained Guidance", "zero-shot", GUIDED),
+    MethodRow("pg", "Pretrained Guidance", "zero-shot", guided=True),
     MethodRow("real", "few real only", "few-shot"),
     MethodRow("aug", "both mixed (Aug.)", "few-shot"),
     MethodRow("rg", "Real Guidance", "few-shot"),
-    MethodRow("pg+rg", "Pretrained + Real Guidance", "few-shot", GUIDED),
+    MethodRow("pg+rg", "Pretrained + Real Guidance", "few-shot", guided=True),
 )
 
 
@@ -100,6 +100,7 @@ def quickstart(
     per_class: int = 100,
     shots: int = 10,
     epochs: int = 40,
+    size: int | None = None,
     seeds: int = 1,
     seed: int = 0,
     device: str = "auto",
@@ -115,6 +116,7 @@ def quickstart(
         per_class: images of each class in a clone.
         shots: real images of each class for the few-shot methods.
         epochs: passes over the clone.
+        size: side that images are trained at, pixels; None for the first sampler's resolution.
         seeds: trainings of each method.
         seed: of the clones, the subsets and the first training.
         device: "auto", "cpu", "cuda", …
@@ -142,12 +144,24 @@ def quickstart(
         for name, sampler in loaded.items()
     }
     say(2, "measuring the gap between the real images and the clones")
+    size = size or next(iter(loaded.values())).resolution
+    common: dict[str, Any] = {"size": size, "device": device}
     gap = measure_gap(
-        real, clones, out=out / "gap", test=unseen, per_class=per_class, seeds=2, epochs=15
+        real,
+        clones,
+        out=out / "gap",
+        test=unseen,
+        per_class=per_class,
+        seeds=2,
+        epochs=12,
+        batch_size=32,
+        **common,
     )
     say(3, f"training {len(METHODS)} classifiers on {next(iter(clones))}")
     few, clone = balanced_subset(real, shots, seed), next(iter(clones.values()))
-    results = train_all(clone, few, unseen, epochs, range(seed, seed + seeds), device, out)
+    results = train_all(
+        clone, few, unseen, range(seed, seed + seeds), out / "runs", epochs=epochs, **common
+    )
     outcome = Outcome(
         samplers=loaded,
         clones=clones,
@@ -194,7 +208,14 @@ def real_sets(data: str, test: str | None, seed: int) -> tuple[Images, Images]:
 
 
 def train_all(
-    clone: Images, few: Images, test: Images, epochs: int, seeds: range, device: str, out: Path
+    clone: Images,
+    few: Images,
+    test: Images,
+    seeds: range,
+    out: Path,
+    *,
+    epochs: int,
+    **common: Any,
 ) -> dict[str, list[float]]:
     """Trains every method with every seed; a finished run is not repeated."""
     results: dict[str, list[float]] = {}
@@ -205,16 +226,23 @@ def train_all(
                 real=few if row.setting == "few-shot" else None,
                 test=test,
                 method=row.method,
-                epochs=epochs if row.method != "real" else 4 * epochs,
-                views=4,
+                # An epoch of the few real images alone is a tenth of the steps of the others.
+                epochs=epochs if row.method != "real" else 5 * epochs,
+                batch_size=BATCH,
+                views=VIEWS,
                 seed=seed,
-                device=device,
-                out=out / "runs" / f"{row.method}-{seed}",
-                **row.options,
+                out=out / f"{row.method}-{seed}",
+                **(guidance_options(common["size"]) if row.guided else {}),
+                **common,
             )
             results.setdefault(row.method, []).append(result.test_accuracy)
             click.echo(f"      {row.title}, seed {seed}: {result.test_accuracy:.1%}", err=True)
     return results
+
+
+def guidance_options(size: int) -> dict[str, Any]:
+    """The teacher's input and the weight, chosen on real training images, never on test images."""
+    return {"teacher_size": min(224, max(64, size)), "pg_weight": 1.0}
 
 
 def results_table(outcome: Outcome) -> Table:

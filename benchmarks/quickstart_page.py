@@ -130,12 +130,12 @@ def filter_section(outcome: Outcome, name: str, classifier: Classifier) -> Secti
     clone = decode_all(outcome.clones[name])
     rejects = json.loads((outcome.folders[name] / "rejects.json").read_text(encoding="utf-8"))
     rejected = remake_rejected(outcome.folders[name], outcome.samplers[name], SHOWN)
-    taken_for = classifier.probabilities(rejected.images) if len(rejected.seeds) else None
+    seen = classifier.probabilities(rejected.images)
     rows = []
     for label, class_name in enumerate(clone.classes):
         kept = clone.images[torch.as_tensor(clone.labels) == label][:SHOWN]
         away = torch.nonzero(rejected.labels == label)[:, 0].tolist()
-        notes = [verdict(taken_for[index], clone.classes) for index in away] if away else []
+        notes = [verdict(seen[index], clone.classes) for index in away]
         rows.append(
             ImageRow(
                 class_name,

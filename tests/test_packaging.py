@@ -1,5 +1,6 @@
 """What a wheel holds, and that it works away from the checkout."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -23,11 +24,17 @@ print(len(images), ",".join(asset_names()))
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Builds the wheel with the setuptools that is here, so that no network is needed."""
+    """Builds the wheel with the setuptools that is here, from a copy: a build leaves traces."""
     folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    for name in ("gendata", "samplers", "guidance", "benchmarks"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
     arguments = ["wheel", "--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", folder]
     result = subprocess.run(
-        [sys.executable, "-m", "pip", *map(str, arguments), str(ROOT)],
+        [sys.executable, "-m", "pip", *map(str, arguments), str(source)],
         capture_output=True,
         text=True,
     )

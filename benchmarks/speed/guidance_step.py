@@ -69,7 +69,8 @@ def compare(
     def whole() -> None:
         method.step(batch, 0.5)
 
-    whole(), parts()  # warm up
+    for warm_up in (whole, parts):
+        warm_up()
     ratio, step, bare = median_ratio(lambda: seconds(whole), lambda: seconds(parts), repeats)
     sizes = f"{batch_size} + {batch_size} images of {side} px, teacher at {teacher_size} px"
     how = f"{1000 * step:.0f} against {1000 * bare:.0f} ms, {sizes}, {repeats} pairs"

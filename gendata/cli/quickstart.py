@@ -27,6 +27,9 @@ __all__ = ["command"]
 @click.option("--per-class", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--shots", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--epochs", type=click.IntRange(2), default=40, show_default=True)
+@click.option(
+    "--size", type=click.IntRange(8), help="Side to train at, pixels; the sampler's by default."
+)
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
 @seed_option
 @device_option

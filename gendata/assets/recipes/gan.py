@@ -107,7 +107,8 @@ def train_generator(
         generator_steps.step()
         average.update_parameters(generator)
         scores.append((real_score.mean().item(), fake_score.mean().item()))
-    return average.module.eval()
+    averaged: ConditionalGenerator = average.module  # type: ignore[assignment]
+    return averaged.eval()
 
 
 @click.command()
