@@ -82,7 +82,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    r"""Keep the images that a classifier trusts, as a clone of their own.
+    """Keep the images that a classifier trusts, as a clone of their own.
 
     IMAGES is a clone with stored probabilities, which --threshold makes stricter without a
     classifier; or, with --filter, any image set.
@@ -90,8 +90,9 @@ def command(
     \b
     Examples:
       gendata filter clone --threshold 0.95 --out sure
-      gendata filter imagefolder:generated --filter torchscript:judge.pt --threshold 0.8 --out sure
-    """
+      gendata filter imagefolder:generated --filter torchscript:judge.pt \\
+          --threshold 0.8 --out sure
+    """  # noqa: D301
     from gendata.clone import filter_clone, filter_images
 
     keep = load_filter(judge, threshold, label, device, judge_options)

@@ -96,18 +96,18 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    r"""Draw a balanced, labelled clone from SAMPLER into a folder.
+    """Draw a balanced, labelled clone from SAMPLER into a folder.
 
     The same command continues a run that was killed. Under `accelerate launch` or `torchrun`
     the ranks share the work.
 
     \b
     Examples:
-      gendata sample embedded:fashion-gan --per-class 500 \
+      gendata sample embedded:fashion-gan --per-class 500 \\
           --filter embedded:fashion-classifier --out clone
-      gendata sample diffusers:DiT-XL-2-256 --per-class 1000 -o steps=50 --classes 207 \
+      gendata sample diffusers:DiT-XL-2-256 --per-class 1000 -o steps=50 --classes 207 \\
           --classes 281 --batch-size 32 --shard 0/8 --out dogs-and-cats
-    """
+    """  # noqa: D301
     from gendata.clone import draw_clone, plan_clone
     from gendata.clone.ranks import parse_share
     from gendata.samplers import load_sampler

@@ -27,7 +27,7 @@ __all__ = ["command"]
 @config_option
 @json_option
 def command(clone: Path, count: int, every: bool, device: str, as_json: bool) -> None:
-    r"""Check every row of CLONE, and draw some again from the recorded sampler.
+    """Check every row of CLONE, and draw some again from the recorded sampler.
 
     Exits with 1 where something is wrong, or a value differs by more than one grey level.
 
@@ -35,7 +35,7 @@ def command(clone: Path, count: int, every: bool, device: str, as_json: bool) ->
     Examples:
       gendata verify clone
       gendata verify clone --count 500 --device cuda --json
-    """
+    """  # noqa: D301
     from gendata.clone import verify_clone
 
     result = verify_clone(clone, count=count, all=every, device=device)

@@ -194,7 +194,7 @@ def _unfilled(run: AttemptRun, slot: Slot) -> GendataError:
     rates = describe_outcomes(slot.home.outcomes, run.classes)
     return GendataError(
         f"class '{name}' cannot be filled: image {slot.ordinal} had no accepted attempt",
-        found=f"acceptance by class, worst first: {rates}",
+        found=f"accepted by class, fewest first: {rates}",
         expected=f"one in {run.attempts} attempts",
         do="lower the threshold, allow more attempts, or leave classes short (--short)",
     )

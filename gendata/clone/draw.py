@@ -289,7 +289,7 @@ class Work:
         classes = self.subject.classes
         return GendataError(
             f"class '{classes.names[label]}' cannot be filled",
-            found=f"acceptance by class, worst first: {describe_outcomes(outcomes, classes)}",
+            found=f"accepted by class, fewest first: {describe_outcomes(outcomes, classes)}",
             expected=f"{self.plan.per_class} of each class",
             do="lower the threshold, allow more attempts, or leave classes short (--short)",
         )

@@ -9,7 +9,9 @@ from typing import Any
 from gendata.clone.filter import KEPT
 from gendata.clone.plan import ClassTable
 
-__all__ = ["Outcomes", "describe_outcomes", "reject_report"]
+__all__ = ["FULL", "Outcomes", "describe_outcomes", "reject_report"]
+
+FULL = "class-full"  # would be kept, had its class an empty slot
 
 
 class Outcomes:
@@ -81,17 +83,16 @@ def reject_report(outcomes: Outcomes, table: ClassTable, per_class: int) -> dict
 
 
 def describe_outcomes(outcomes: Outcomes, table: ClassTable, worst: int = 5) -> str:
-    """Says in one line which classes are accepted least."""
-    summaries = {label: _summary(outcomes.by_reason(label)) for label in table.chosen}
-    tried = [label for label in table.chosen if summaries[label]["attempts"]]
-    tried.sort(key=lambda label: summaries[label]["acceptance"])
-    parts = []
-    for label in tried[:worst]:
-        entry = summaries[label]
-        reasons = ", ".join(f"{reason} {count}" for reason, count in entry["rejects"].items())
-        rate = f"{table.names[label]} {entry['acceptance']:.1%} of {entry['attempts']}"
-        parts.append(f"{rate} ({reasons})" if reasons else rate)
-    return "; ".join(parts) or "no attempt of any class"
+    """Says in one line of which classes the least passes the filter."""
+    passing = []
+    for label in table.chosen:
+        reasons = outcomes.by_reason(label)
+        attempts = sum(reasons.values())
+        passed = reasons.pop(KEPT, 0) + reasons.pop(FULL, 0)
+        why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        text = f"{table.names[label]} {passed} of {attempts}"
+        passing.append((passed / max(1, attempts), f"{text} ({why})" if why else text))
+    return "; ".join(text for _, text in sorted(passing)[:worst])
 
 
 def _summary(reasons: dict[str, int]) -> dict[str, Any]:

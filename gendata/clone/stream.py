@@ -20,7 +20,7 @@ from gendata.clone.drawing import Drawer, knows_conditions
 from gendata.clone.filter import KEPT
 from gendata.clone.plan import ClassTable
 from gendata.clone.ranks import Share
-from gendata.clone.rejects import Outcomes
+from gendata.clone.rejects import FULL, Outcomes
 from gendata.clone.rows import RowGroup, Rows, read_note
 from gendata.clone.writer import BackgroundWriter
 from gendata.seeds import hash_seed
@@ -224,7 +224,7 @@ def draw_key(draw: int) -> str:
 
 
 def count_outcomes(run: DrawRun, tally: Tally, folder: Path) -> Outcomes:
-    """Counts what became of the draws that were needed; kept ones too many are "class-full"."""
+    """Counts what became of the draws that were needed; kept ones too many are FULL."""
     outcomes = Outcomes()
     for number in range(tally.ranges):
         used = set(tally.used_in(number).tolist())
@@ -232,7 +232,7 @@ def count_outcomes(run: DrawRun, tally: Tally, folder: Path) -> Outcomes:
         draws = range(number * run.range_size, tally.used_draws)
         for draw, label, reason in zip(draws, note["labels"], note["reasons"], strict=False):
             spare = reason == KEPT and draw not in used
-            outcomes.add(label, "class-full" if spare else reason)
+            outcomes.add(label, FULL if spare else reason)
     return outcomes
 
 
