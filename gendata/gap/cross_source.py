@@ -73,7 +73,9 @@ def compare(
     accuracy = np.zeros((len(seeds), len(parts), len(shown)))
     losses: dict[tuple[str, str], list[np.ndarray]] = {}
     histories: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in parts}
-    bar = tqdm(total=len(seeds) * len(parts), desc="classifiers", disable=not progress)
+    bar = tqdm(
+        total=len(seeds) * len(parts), desc="classifiers", disable=None if progress else True
+    )
     with bar:
         for row, (name, part) in enumerate(parts.items()):
             for number, seed in enumerate(seeds):

@@ -54,7 +54,7 @@ class FrozenFeatures:
             desc=f"teacher on {source}",
             delay=2,
             leave=False,
-            disable=not self.learner.show_progress,
+            disable=None if self.learner.show_progress else True,
         )
         for view, start in bar:
             block = np.arange(start, min(start + BLOCK, rows))

@@ -70,7 +70,7 @@ class Run:
             desc="epochs",
             initial=done,
             total=len(stages),
-            disable=not self.learner.show_progress,
+            disable=None if self.learner.show_progress else True,
         )
         for epoch in bar:
             record = self._epoch(epoch, stages[epoch])
