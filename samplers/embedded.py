@@ -39,7 +39,7 @@ def load_embedded(name: str, *, device: str | torch.device = "auto", **options: 
 
 
 def _fashion_diffusion(
-    folder: Path, *, device: torch.device, steps: int = 12, guidance: float = 1.5
+    folder: Path, *, device: torch.device, steps: int = 8, guidance: float = 1.5
 ) -> DiffusionSampler:
     sampler = load_diffusers(folder, device=device, steps=steps, guidance=guidance)
     sampler.name = f"embedded:{folder.name}"
