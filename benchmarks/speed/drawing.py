@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,8 +72,8 @@ def measure() -> list[Measurement]:
                 images=3200,
                 folder=folder,
             ),
-            embedded("fashion-diffusion", ">= 0.9", images=640, folder=folder),
-            embedded("fashion-gan", "", images=6400, folder=folder),
+            embedded("fashion-diffusion", diffusion_passes, ">= 0.9", images=640, folder=folder),
+            embedded("fashion-gan", generator_passes, "", images=6400, folder=folder),
         ]
 
 
@@ -81,16 +82,40 @@ def filter_classifier() -> Classifier:
     return load_classifier("embedded:fashion-classifier", device="cpu")
 
 
-def embedded(name: str, asked: str, images: int, folder: Path) -> Measurement:
+def diffusion_passes(sampler: Any) -> Callable[[], object]:
+    """The U-Net's passes for one batch: every step, with and without labels."""
+    labels = torch.arange(2 * BATCH) % 10
+    noise = torch.randn(2 * BATCH, *sampler.shape).to(memory_format=torch.channels_last)
+    sampler.scheduler.set_timesteps(sampler.steps)
+    times = list(sampler.scheduler.timesteps)
+    return lambda: [
+        sampler.network(noise, time.expand(2 * BATCH), class_labels=labels) for time in times
+    ]
+
+
+def generator_passes(sampler: Any) -> Callable[[], object]:
+    """The generator's one pass for a batch."""
+    z, labels = torch.randn(BATCH, sampler.z_dim), torch.arange(BATCH) % 10
+    return lambda: sampler.module(z, labels)
+
+
+def embedded(
+    name: str,
+    passes: Callable[[Any], Callable[[], object]],
+    asked: str,
+    *,
+    images: int,
+    folder: Path,
+) -> Measurement:
     """Compares an embedded generator with its own network's passes."""
     sampler = load_sampler(f"embedded:{name}", device="cpu")
-    bare = sampler.forward_passes(torch.arange(BATCH) % 10)
+    accept = ConfidenceFilter(filter_classifier(), 0.8)
     return compare(
         f"drawing, embedded {name}",
         asked,
         sampler,
-        bare,
-        ConfidenceFilter(filter_classifier(), 0.8),
+        passes(sampler),
+        accept,
         images=images,
         folder=folder,
     )
@@ -130,7 +155,8 @@ def compare(
             took = seconds(lambda: [bare() for _ in range(batches)])
         return batches * BATCH / took
 
-    whole(), passes()  # warm up
+    for warm_up in (whole, passes):
+        warm_up()
     ratio, whole_rate, bare_rate = median_ratio(whole, passes, repeats=3)
     how = (
         f"{whole_rate:.0f} against {bare_rate:.0f} images/s, {images} kept, batch {BATCH}, 3 pairs"

@@ -59,7 +59,7 @@ def test_the_diffusion_model_is_the_diffusers_sampler(assets):
     assert torch.equal(sampler.sample(LABELS, SEEDS), twin.sample(LABELS, SEEDS))
     assert sampler.card.title == "A toy" and sampler.card.sha256 == twin.card.sha256
     settings = load_sampler("embedded:fashion-diffusion", device="cpu").card.settings
-    assert (settings["steps"], settings["guidance"]) == (12, 1.5)
+    assert (settings["steps"], settings["guidance"]) == (8, 1.5)
     assert settings["scheduler"] == "DPMSolverMultistepScheduler"
 
 
