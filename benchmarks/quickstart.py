@@ -6,7 +6,6 @@ the synthetic accuracy has saturated. The teacher sees four fixed views of each 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from gendata.benchmarks.quickstart_page import quickstart_page
 from gendata.benchmarks.tables import StudyResult, Table
 from gendata.clone import ConfidenceFilter, draw_clone
 from gendata.errors import GendataError
+from gendata.files import write_json
 from gendata.gap import measure_gap
 from gendata.gap.page import write_page
 from gendata.images import balanced_split, balanced_subset, open_images
@@ -183,7 +183,7 @@ def quickstart(
     write_page(quickstart_page(outcome, METHODS, classifier), out / "report.html")
     table = results_table(outcome)
     record = {"results": results, "counts": outcome.counts, "seconds": outcome.seconds}
-    (out / "quickstart.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(out / "quickstart.json", record)
     return StudyResult(record, [table])
 
 

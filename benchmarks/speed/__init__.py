@@ -5,7 +5,6 @@ Absolute rates differ between machines and between minutes; the ratios are what 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from gendata.benchmarks.speed import drawing, guidance_step, loading, memory
 from gendata.benchmarks.speed.measurement import Measurement, machine
 from gendata.benchmarks.tables import StudyResult, Table
 from gendata.errors import GendataError
+from gendata.files import write_json
 from gendata.registry import studies
 
 __all__ = ["speed"]
@@ -47,8 +47,7 @@ def speed(*, out: Path | None = None, only: str | Sequence[str] = tuple(PARTS)) 
         "measurements": [measurement.to_json() for measurement in measurements],
     }
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "speed.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        write_json(out / "speed.json", data)
     table = Table(
         ("measured", "asked", "found", "how"),
         [measurement.row() for measurement in measurements],

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gendata.clone.atomic import publish
 from gendata.clone.plan import Shard
 from gendata.clone.rows import read_note, write_table
 from gendata.clone.stream import DrawRun, Tally, draw_key, draw_range
 from gendata.clone.writer import BackgroundWriter
+from gendata.files import publish
 
 __all__ = ["assemble_shards", "drop_used_candidates"]
 

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from gendata.clone.assembly import assemble_shards, drop_used_candidates
-from gendata.clone.atomic import publish, remove_abandoned
 from gendata.clone.attempts import AttemptRun, fill_shards
 from gendata.clone.card import dataset_card
 from gendata.clone.filter import ConfidenceFilter
@@ -22,11 +21,12 @@ from gendata.clone.prepare import Subject, check_supply, prepare
 from gendata.clone.ranks import Share, find_share
 from gendata.clone.rejects import Outcomes, describe_outcomes, reject_report
 from gendata.clone.rows import read_note
-from gendata.clone.run_file import Run, open_run, versions, write_json
+from gendata.clone.run_file import Run, open_run, versions
 from gendata.clone.stream import DRAWS, DrawRun, count_outcomes, draw_until_filled
 from gendata.clone.threads import cpu_threads, dividing_threads
 from gendata.clone.writer import BackgroundWriter
 from gendata.errors import GendataError
+from gendata.files import publish, remove_abandoned, write_json
 from gendata.images import open_images
 from gendata.types import Images, Sampler
 

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gendata.clone.atomic import publish
 from gendata.clone.card import dataset_card
 from gendata.clone.draw import README, REJECTS, draw_clone
 from gendata.clone.filter import KEPT, ConfidenceFilter, check_threshold
 from gendata.clone.plan import ClassTable, Plan
 from gendata.clone.rejects import Outcomes, reject_report
 from gendata.clone.rows import read_note, write_table
-from gendata.clone.run_file import Run, open_run, read_run, write_json
+from gendata.clone.run_file import Run, open_run, read_run
 from gendata.errors import GendataError
+from gendata.files import publish, write_json
 from gendata.images import open_images
 from gendata.samplers import load_sampler
 from gendata.types import Images

@@ -7,7 +7,8 @@ seeds follow from the slot.
 from __future__ import annotations
 
 import json
-from itertools import takewhile
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,10 +52,7 @@ def remake_rejected(folder: str | Path, sampler: Sampler, per_class: int) -> Rej
         table = pq.read_table(path, columns=["key", "seed", "conditioned_label"])
         for row in table.to_pylist():
             label, ordinal = row["conditioned_label"], int(row["key"].rpartition("-")[2])
-            before = takewhile(
-                lambda seed, kept=row["seed"]: seed != kept,
-                (hash_seed(run_seed, label, ordinal, attempt) for attempt in range(1000)),
-            )
+            before = _seeds_before(row["seed"], run_seed, label, ordinal)
             found.setdefault(label, []).extend(before)
         if all(len(seeds) >= per_class for seeds in found.values()):
             break
@@ -62,6 +60,15 @@ def remake_rejected(folder: str | Path, sampler: Sampler, per_class: int) -> Rej
     labels = torch.tensor([label for label, _ in pairs], dtype=torch.int64)
     seeds = torch.tensor([seed for _, seed in pairs], dtype=torch.int64)
     return Rejected(_draw(sampler, labels, seeds), labels, seeds)
+
+
+def _seeds_before(kept: int, run_seed: int, label: int, ordinal: int) -> Iterator[int]:
+    """Yields the seeds of a slot's attempts before the one that was kept."""
+    for attempt in count():
+        seed = hash_seed(run_seed, label, ordinal, attempt)
+        if seed == kept:
+            return
+        yield seed
 
 
 def _draw(sampler: Sampler, labels: Tensor, seeds: Tensor) -> Tensor:

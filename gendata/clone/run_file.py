@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gendata.clone.atomic import is_temporary, publish
 from gendata.errors import GendataError
+from gendata.files import is_temporary, write_json
 
-__all__ = ["Run", "json_values", "open_run", "read_run", "versions", "write_json"]
+__all__ = ["Run", "json_values", "open_run", "read_run", "versions"]
 
 FILE = "run.json"
 PACKAGES = ("gendata", "torch", "torchvision", "timm", "diffusers", "numpy", "pyarrow")
@@ -121,12 +120,6 @@ def versions() -> dict[str, str]:
 def json_values(value: Any) -> Any:
     """Returns a value as it would come back from a JSON file."""
     return json.loads(json.dumps(value, default=str))
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file whole, or not at all."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
-    publish(path, lambda file: file.write(text.encode()))
 
 
 def _extents(folder: Path, present: Run, per_class: int, extend: bool) -> tuple[int, ...]:

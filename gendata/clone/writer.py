@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gendata.clone.atomic import publish
 from gendata.clone.png import encode_batch
 from gendata.clone.rows import Encoded, Rows, write_table
+from gendata.files import publish
 
 __all__ = ["BackgroundWriter"]
 

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from gendata.errors import GendataError
+from gendata.files import write_text
 from gendata.gap.cross_source import CrossSource, compare
 from gendata.gap.extremes import lowest_and_highest
-from gendata.gap.files import write_text
 from gendata.gap.losses import spread_of
 from gendata.gap.page import write_page
 from gendata.gap.parts import Part, common_size, decoded, equal_parts

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gendata.gap.files import write_text
+from gendata.files import write_text
 from gendata.gap.names import printable, shortened
 from gendata.gap.sprites import Sprite, sprite_of
 

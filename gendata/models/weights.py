@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from gendata.errors import GendataError
+from gendata.files import publish
 
 __all__ = ["digest_of", "fit_weights", "read_weights", "save_weights"]
 
@@ -95,7 +96,8 @@ def save_weights(module: nn.Module, path: str | Path, **about: Any) -> None:
     """Writes a module's tensors as safetensors; `about` goes into the header as JSON."""
     tensors = {name: value.detach().contiguous() for name, value in module.state_dict().items()}
     header = {name: json.dumps(value) for name, value in about.items()}
-    save_file(tensors, path, metadata={"format": "pt", **header})
+    content = save(tensors, metadata={"format": "pt", **header})
+    publish(Path(path), lambda file: file.write(content))
 
 
 def digest_of(*paths: str | Path) -> str:

@@ -12,17 +12,17 @@ Every file is written under another name and renamed, so that a kill leaves the 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from gendata.errors import GendataError
+from gendata.files import publish, write_json
 from gendata.models.weights import save_weights
 
 __all__ = ["RunFolder"]
@@ -85,13 +85,13 @@ class RunFolder:
 
     def save(self, state: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the state after an epoch, then the metrics that belong to it."""
-        self._replace(STATE, lambda path: torch.save(dict(state), path))
+        self._publish(STATE, lambda file: torch.save(dict(state), file))
         self.write_metrics(history)
 
     def write_metrics(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Writes one line an epoch; lines of a killed epoch go."""
         lines = "".join(json.dumps(record) + "\n" for record in history)
-        self._replace(METRICS, lambda path: path.write_text(lines, encoding="utf-8"))
+        self._publish(METRICS, lambda file: file.write(lines.encode()))
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Writes the result and drops the state."""
@@ -101,26 +101,16 @@ class RunFolder:
 
     def save_weights(self, rule: str, network: torch.nn.Module) -> None:
         """Writes RULE.safetensors."""
-        self._replace(f"{rule}.safetensors", lambda path: save_weights(network, path))
+        if self.writes:
+            save_weights(network, self.path / f"{rule}.safetensors")
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        self._replace(name, lambda path: path.write_text(text, encoding="utf-8"))
+        if self.writes:
+            write_json(self.path / name, content)
 
-    def _replace(self, name: str, write: Any) -> None:
-        if not self.writes:
-            return
-        partial = self.path / f"{name}.partial"
-        try:
-            write(partial)
-            os.replace(partial, self.path / name)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-            partial.unlink(missing_ok=True)
-            raise GendataError(
-                f"{self.path / name} cannot be written",
-                found=str(error).splitlines()[0],
-                do="make room or choose another folder; the same command then goes on",
-            ) from error
+    def _publish(self, name: str, write: Callable[[BinaryIO], object]) -> None:
+        if self.writes:
+            publish(self.path / name, write)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

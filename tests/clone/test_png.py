@@ -9,11 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from gendata.clone.atomic import publish, remove_abandoned
 from gendata.clone.png import decode_image, encode_batch
 from gendata.clone.ranks import find_share, parse_share
 from gendata.clone.threads import dividing_threads
 from gendata.errors import GendataError
+from gendata.files import publish, remove_abandoned
 
 
 @pytest.mark.parametrize("shape", [(5, 12, 12), (2, 1, 1), (3, 7, 30), (1, 64, 1)])

@@ -121,17 +121,17 @@ def test_a_full_disk_is_one_clear_error_and_keeps_the_state_before(images, tmp_p
     options = {"method": "fake", **OPTIONS, "out": tmp_path / "run", "progress": False}
     save, calls = torch.save, []
 
-    def save_until_full(content, path):
-        calls.append(path)
+    def save_until_full(content, file):
+        calls.append(file)
         if len(calls) == 3:
-            path.write_bytes(b"half a file")
+            file.write(b"half a file")
             raise OSError(28, "No space left on device")
-        save(content, path)
+        save(content, file)
 
-    with monkeypatch.context() as patch, pytest.raises(GendataError, match="No space left"):
+    with monkeypatch.context() as patch, pytest.raises(GendataError, match="disk is full"):
         patch.setattr("gendata.training.run_folder.torch.save", save_until_full)
         gendata.train(**images, **options)
-    assert not list((tmp_path / "run").glob("*.partial"))
+    assert not list((tmp_path / "run").glob(".*.tmp"))
     resumed = gendata.train(**images, **options)
     whole = gendata.train(**images, **{**options, "out": None})
     for mine, theirs in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gendata.files import write_json
+
 __all__ = ["add_figures", "sha256_of", "write_card"]
 
 
@@ -17,8 +19,7 @@ def sha256_of(path: Path) -> str:
 
 def write_card(folder: Path, **fields: Any) -> None:
     """Writes card.json with the given fields."""
-    text = json.dumps(fields, indent=2, ensure_ascii=False)
-    (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+    write_json(folder / "card.json", fields)
 
 
 def add_figures(folder: Path, figures: dict[str, Any]) -> None:

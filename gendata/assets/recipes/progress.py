@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
+
+from gendata.files import publish
 
 __all__ = ["resumable_steps"]
 
@@ -39,6 +41,5 @@ def resumable_steps(
         if done % every == 0 or done == steps:
             bar.set_postfix_str(report())
             state = {name: part.state_dict() for name, part in parts.items()}
-            temporary = path.with_suffix(".tmp")
-            torch.save({**state, "random": torch.get_rng_state(), "step": done}, temporary)
-            os.replace(temporary, path)
+            state |= {"random": torch.get_rng_state(), "step": done}
+            publish(path, partial(torch.save, state))

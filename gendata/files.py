@@ -1,19 +1,20 @@
-"""How a file appears in a clone's folder: whole, or not at all."""
+"""How a file of results appears: whole, or not at all."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from gendata.errors import GendataError
 
-__all__ = ["is_temporary", "publish", "remove_abandoned"]
+__all__ = ["is_temporary", "publish", "remove_abandoned", "write_json", "write_text"]
 
 LONGEST_WRITE = 24 * 3600.0  # seconds since the last byte, after which a writer is gone
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<process>\d+)\.tmp")
@@ -26,10 +27,12 @@ def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
     file never touch each other's; the last rename wins, and both wrote the same bytes.
 
     Raises:
-        GendataError: the disk is full. The temporary file is gone, all else is as it was.
+        GendataError: it cannot be written, for example because the disk is full. The temporary
+            file is gone, all else is as it was.
     """
     temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             write(file)
             file.flush()
@@ -37,12 +40,27 @@ def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise GendataError(
-                f"the disk is full: {path} could not be written",
-                do="make room and run the same command again; what is finished is kept",
-            ) from error
-        raise
+        # torch.save and safetensors report what the operating system said as a RuntimeError.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        full = cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise GendataError(
+            f"the disk is full: {path} could not be written" if full else f"cannot write {path}",
+            found=None if full else cause.strerror,
+            do="make room or choose another folder; what is finished is kept, and the same "
+            "command goes on",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text whole, or not at all."""
+    publish(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON file whole, or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def is_temporary(path: Path) -> bool:
