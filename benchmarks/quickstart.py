@@ -101,7 +101,7 @@ def quickstart(
     shots: int = 10,
     epochs: int = 40,
     size: int | None = None,
-    seeds: int = 1,
+    seeds: int = 2,
     seed: int = 0,
     device: str = "auto",
 ) -> StudyResult:

@@ -30,7 +30,7 @@ __all__ = ["command"]
 @click.option(
     "--size", type=click.IntRange(8), help="Side to train at, pixels; the sampler's by default."
 )
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
 @seed_option
 @device_option
 @config_option
