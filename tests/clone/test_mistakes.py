@@ -50,7 +50,7 @@ def test_threshold_lies_inside_0_and_1(threshold):
         ConfidenceFilter(TinyClassifier(), threshold)
 
 
-def test_threshold_is_strict():
+def test_threshold_is_strict(tmp_path):
     class Even(TinyClassifier):
         def probabilities(self, images):
             return torch.tensor([[0.8, 0.1, 0.1]]).repeat(len(images), 1)
@@ -58,7 +58,7 @@ def test_threshold_is_strict():
     keep = ConfidenceFilter(Even(), 0.8, "condition")
     sampler = TinySampler()
     with pytest.raises(GendataError, match="cannot be filled"):
-        draw_clone(sampler, 1, "never", filter=keep, attempts=2, batch_size=4)
+        draw_clone(sampler, 1, tmp_path, filter=keep, attempts=2, batch_size=4)
     assert sampler.calls <= 2
 
 
