@@ -29,13 +29,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def out_option(default: str | None = None) -> Callable[[F], F]:
     """--out FOLDER: where the results go."""
+    # Recent versions of click take an explicit default of None for a value that was given.
+    kind: dict[str, Any] = (
+        {"required": True} if default is None else {"default": default, "show_default": True}
+    )
     return click.option(
         "--out",
         type=click.Path(file_okay=False, path_type=Path),
-        default=default,
-        required=default is None,
-        show_default=default is not None,
         help="Folder for the results.",
+        **kind,
     )
 
 
