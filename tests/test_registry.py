@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from gendata.errors import GendataError
-from gendata.registry import Registry
+from gendata.registry import Registry, samplers
 
 PLUGIN = """
 from types import SimpleNamespace
@@ -80,9 +80,8 @@ def test_plugin_draws_a_clone_and_broken_ones_warn(plugin_site, tmp_path):
 
 
 def test_unknown_name_lists_close_ones():
-    registry = Registry("gendata.samplers", "sampler")
     with pytest.raises(GendataError, match="unknown sampler 'difusers'.*did you mean diffusers"):
-        registry.get("difusers")
+        samplers.get("difusers")
 
 
 def test_two_entries_of_one_name_are_an_error():

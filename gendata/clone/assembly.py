@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gendata.clone.plan import Shard
-from gendata.clone.rows import read_note, write_table
+from gendata.clone.rows import read_note, read_rows, write_table
 from gendata.clone.stream import DrawRun, Tally, draw_key, draw_range
 from gendata.clone.writer import BackgroundWriter
 from gendata.files import publish
@@ -36,7 +36,7 @@ def drop_used_candidates(run: DrawRun, tally: Tally, folder: Path) -> None:
     for number in range(tally.ranges):
         path = run.path(folder, number)
         keys = pa.array([draw_key(draw) for draw in tally.used_in(number)], pa.string())
-        table = pq.read_table(path)
+        table = read_rows(path)
         spare = table.filter(pc.invert(pc.is_in(table["key"], keys)))
         if len(spare) < len(table):
             note = read_note(path)
@@ -70,7 +70,7 @@ def _candidates(
 ) -> pa.Table:
     """Reads candidates by key; a range that gave them to a shard since lost is drawn again."""
     for _ in range(2):
-        table = pq.read_table(run.path(folder, number))
+        table = read_rows(run.path(folder, number))
         rows = pc.index_in(pa.array(keys), table["key"])
         if not rows.null_count:
             return table.take(rows)

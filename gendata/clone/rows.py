@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["Encoded", "RowGroup", "Rows", "read_note", "write_table"]
+__all__ = ["Encoded", "RowGroup", "Rows", "read_note", "read_rows", "write_table"]
 
 ROWS_PER_GROUP = 256  # what a reader must decode to reach one image
 NOTE = b"gendata"
@@ -118,7 +118,15 @@ def write_table(file: BinaryIO, table: pa.Table, note: dict[str, Any]) -> None:
         file,
         row_group_size=ROWS_PER_GROUP,
         use_dictionary=["label", "conditioned_label"],
+        compression="zstd",
+        compression_level=3,
     )
+
+
+def read_rows(path: Path) -> pa.Table:
+    """Reads a file's rows through one handle: another process may be replacing the file."""
+    with path.open("rb") as file:
+        return pq.read_table(file)
 
 
 def read_note(path: Path) -> dict[str, Any]:

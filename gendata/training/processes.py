@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +30,16 @@ def start_accelerator(device: str | torch.device, precision: str) -> Accelerator
             "fp16 needs an accelerator", found="cpu", do="use precision='bf16' or 'no'"
         )
     AcceleratorState._reset_state(reset_partial_state=True)
+    if launched:
+        atexit.register(_leave_the_others)
     with _default_device(None if launched else chosen):
         return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
+
+
+def _leave_the_others() -> None:
+    """Ends the process group in order; its threads abort a process that just stops."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 @contextmanager
