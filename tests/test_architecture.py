@@ -17,7 +17,7 @@ ROWS = [
     {"benchmarks", "gap", "clone", "assets.recipes"},
     {"samplers", "guidance", "training", "transfer"},
     {"render", "models", "images"},
-    {"types", "errors", "files", "seeds", "registry", "assets"},
+    {"types", "errors", "files", "seeds", "registry", "settings_difference", "assets"},
 ]
 
 
