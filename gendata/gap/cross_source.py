@@ -16,10 +16,11 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from gendata.gap.parts import Part, fingerprint
+from gendata.gap.parts import Part
 from gendata.gap.result import CURVES
 from gendata.training import train
 from gendata.training.evaluate import evaluation_loader, logits
+from gendata.training.fingerprint import fingerprint
 from gendata.types import Images
 
 __all__ = ["CrossSource", "compare", "scores"]

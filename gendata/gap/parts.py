@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,11 +11,10 @@ from gendata.errors import GendataError
 from gendata.images import ArrayImages, balanced_split, balanced_subset, make_loader
 from gendata.types import Images
 
-__all__ = ["HELD_OUT_SHARE", "Part", "common_size", "equal_parts", "fingerprint"]
+__all__ = ["HELD_OUT_SHARE", "Part", "common_size", "decoded", "equal_parts"]
 
 HELD_OUT_SHARE = 10  # one image in ten serves the validation curves
 SPLIT_SEED = 0  # one fixed split, whatever the seed of a training (Wang et al. 2024, section 3.2)
-SAMPLED = 256  # images of a set that its fingerprint looks at
 
 
 @dataclass(frozen=True)
@@ -104,16 +102,6 @@ def decoded(images: Images, side: int | None) -> Images:
             do="repair or remove them and measure again",
         )
     return ready
-
-
-def fingerprint(images: Images) -> str:
-    """Hashes a set's classes, labels and up to 256 of its images, evenly chosen."""
-    digest = hashlib.sha256(repr(list(images.classes)).encode())
-    digest.update(np.ascontiguousarray(images.labels, dtype=np.int64).tobytes())
-    for row in np.unique(np.linspace(0, len(images) - 1, SAMPLED).round().astype(int)):
-        image = images[int(row)][0]
-        digest.update(repr(tuple(image.shape)).encode() + image.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _fewest(images: Images) -> tuple[int, int]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -17,6 +15,7 @@ from gendata.models import build_network
 from gendata.models.weights import fit_weights, read_weights
 from gendata.registry import methods
 from gendata.training.evaluate import evaluation_loader
+from gendata.training.fingerprint import fingerprint
 from gendata.training.learner import Learner
 from gendata.training.loop import INITIAL, Run, epoch_stages, seeded
 from gendata.training.options import build_method, options_of
@@ -75,7 +74,10 @@ def train(
     accelerator = start_accelerator(device, settings.precision)
     folder = None
     if out is not None:
-        images = {role: fingerprint(each) for role, each in opened.items()}
+        images = {
+            role: {"name": each.name, "images": len(each), "sha256": fingerprint(each)}
+            for role, each in opened.items()
+        }
         decisive = {"method": method, **asdict(settings), **method_options, **images}
         folder = RunFolder(Path(out), decisive, writes=accelerator.is_main_process)
         accelerator.wait_for_everyone()
@@ -83,6 +85,8 @@ def train(
         if finished is not None:
             return _finished(folder, finished, settings, accelerator.device)
     run = _prepared(chosen, opened, settings, accelerator, folder, progress, download)
+    if folder is not None:
+        folder.begin()
     if tensorboard and folder is not None and accelerator.is_main_process:
         run.writer = _tensorboard_writer(folder.path)
     run.train()
@@ -110,17 +114,6 @@ def resolve(
     built = build_method(method, entry, own, names)
     epoch_stages(built.stages, settings.epochs)  # refuses too few epochs now rather than later
     return settings, built, options_of(built, own)
-
-
-def fingerprint(images: Images) -> dict[str, Any]:
-    """What tells one image set from another without decoding it."""
-    labels = np.ascontiguousarray(images.labels, dtype="<i8")
-    return {
-        "name": str(images.name),
-        "images": len(images),
-        "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest()[:16],
-        "classes": list(images.classes),
-    }
 
 
 def _prepared(

@@ -22,8 +22,9 @@ from typing import Any, BinaryIO
 import torch
 
 from gendata.errors import GendataError
-from gendata.files import publish, write_json
+from gendata.files import is_temporary, publish, write_json
 from gendata.models.weights import save_weights
+from gendata.settings_difference import settings_difference
 
 __all__ = ["RunFolder"]
 
@@ -35,7 +36,7 @@ class RunFolder:
     """A training's folder.
 
     Args:
-        path: the folder; made where it is missing.
+        path: the folder; nothing is written into it before `begin`.
         settings: everything that decides the result, as JSON values.
         writes: whether this process writes (the first of several does).
 
@@ -45,19 +46,24 @@ class RunFolder:
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, writes: bool = True) -> None:
         self.path, self.writes = path, writes
-        settings = json.loads(json.dumps(settings))
-        run = path / RUN
-        if run.exists():
-            _check_same(path, _read_json(run).get("settings", {}), settings)
-        elif path.exists() and any(path.iterdir()):
+        self.settings = json.loads(json.dumps(settings))
+        if (path / RUN).exists():
+            _check_same(path, _read_json(path / RUN).get("settings", {}), self.settings)
+        elif path.exists() and not (path.is_dir() and all(map(is_temporary, path.iterdir()))):
             raise GendataError(
                 f"{path} is not empty and holds no training", do="choose another folder for out"
             )
-        elif writes:
-            path.mkdir(parents=True, exist_ok=True)
+
+    def begin(self) -> None:
+        """Makes the folder and says whose it is, unless an earlier run did.
+
+        A training is built before: a mistake that shows only then leaves no folder behind.
+        """
+        if not (self.path / RUN).exists():
             versions = {name: version(name) for name in PACKAGES}
             versions["python"] = platform.python_version()
-            self._write_json(RUN, {"command": "train", "settings": settings, "versions": versions})
+            content = {"command": "train", "settings": self.settings, "versions": versions}
+            self._write_json(RUN, content)
 
     def result(self) -> dict[str, Any] | None:
         """Returns the result of a finished training."""
@@ -121,11 +127,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    if names:
-        changes = "; ".join(f"{name} {before.get(name)!r} -> {now.get(name)!r}" for name in names)
+    difference = settings_difference(before, now)
+    if difference:
         raise GendataError(
             f"{path} holds a training with other settings",
-            found=changes,
+            found=difference,
             do="choose another folder for out, or remove this one",
         )

@@ -69,9 +69,9 @@ def test_other_settings_are_refused_and_the_difference_is_shown(images, tmp_path
     gendata.train(**images, **options)
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     for change, shown in (
-        ({"learning_rate": 0.5}, "learning_rate 0.001 -> 0.5"),
-        ({"method": "rg"}, "method 'fake' -> 'rg'"),
-        ({"synthetic": toy_images("others", 60, 5)}, "'synthetic'|synthetic"),
+        ({"learning_rate": 0.5}, "learning_rate 0.001 there, 0.5 now"),
+        ({"method": "rg"}, 'method "fake" there, "rg" now'),
+        ({"synthetic": toy_images("others", 60, 5)}, 'name "synthetic" there, "others" now'),
     ):
         with pytest.raises(GendataError, match=shown):
             gendata.train(**{**images, **options, **change})
@@ -83,6 +83,29 @@ def test_a_folder_with_something_else_is_left_alone(images, tmp_path):
     with pytest.raises(GendataError, match="no training"):
         gendata.train(**images, method="fake", epochs=1, out=tmp_path, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"network": "nope"},
+        {"tap": "nolayer"},
+        {"method": "pg", "teacher": "nobody"},
+        {"method": "pg", "teacher_tap": "nolayer"},
+    ],
+)
+def test_a_mistake_found_while_building_leaves_no_folder(images, tmp_path, mistake):
+    options = {"method": "fake", "epochs": 1, "progress": False, "out": tmp_path / "run"}
+    with pytest.raises(GendataError):
+        gendata.train(**images, **{**options, **mistake})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(images, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for out in (tmp_path / "file", tmp_path / "file" / "run", "/proc/no-such-folder/run"):
+        with pytest.raises(GendataError):
+            gendata.train(**images, epochs=1, progress=False, out=out)
 
 
 def test_a_damaged_state_is_one_clear_error(images, tmp_path, monkeypatch):
