@@ -113,8 +113,8 @@ def _by_split_or_path(
         raise GendataError(
             f"CIFAR-{kind} is not in '{folder}'",
             expected=f"one of {', '.join(HOMES[kind])}",
-            do="name its folder with -o root=FOLDER, or allow the download with --download "
-            "(download=True)",
+            do=f"name its folder, cifar{kind}:{rest}?root=FOLDER, or allow the download with "
+            "--download (download=True)",
         )
     return read_cifar(str(home), name=name, split=rest, labels=labels)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ from gendata.images.cifar import CIFAR_FILES, read_cifar, read_cifar10, read_cif
 from gendata.images.embedded import read_embedded
 from gendata.images.imagefolder import read_image_folder
 from gendata.images.npz import read_npz
-from gendata.images.parquet import RUN_FILE, read_clone, read_parquet
+from gendata.images.parquet import clone_state, read_clone, read_parquet
 from gendata.images.torchvision_sets import TORCHVISION_SETS, read_torchvision
 from gendata.images.webdataset import read_webdataset
 from gendata.types import Images
@@ -22,6 +24,7 @@ from gendata.types import Images
 __all__ = ["open_images"]
 
 Reader = Callable[..., Images]
+OPTIONS = re.compile(r"(?P<ref>.*)\?(?P<options>\w+=[^?&]*(&\w+=[^?&]*)*)", re.DOTALL)
 
 BY_PATH: Mapping[str, Reader] = {
     "cifar": read_cifar,
@@ -51,20 +54,23 @@ def open_images(
     Args:
         ref: a path, recognised by its content; `imagefolder:`, `clone:`, `parquet:`,
             `webdataset:`, `npz:` or `cifar:` and a path; or the name and split of a known set:
-            `fashion-mnist:train` (embedded), `cifar10:test`, `flowers102:test`, … An open set is
-            returned as it is.
+            `fashion-mnist:train` (embedded), `cifar10:test`, `flowers102:test`, … Options may
+            follow, as in `parquet:PATH?split=test&label_column=kind`. An open set is returned as
+            it is.
         download: allow torchvision to download a known set.
         strict: stop at damaged images.
-        options: of the layout, such as root (of known sets), split, image_column, label_column.
+        options: of the layout, such as root (of known sets), split, image_column, label_column;
+            they override those in the reference.
 
     Raises:
         GendataError: nothing there, an unknown layout or option, or unreadable content.
     """
     if not isinstance(ref, (str, Path)):
         return ref
-    text = str(ref)
+    text, inside = _split_options(str(ref))
+    options = {**inside, **options}
     kind, separator, rest = text.partition(":")
-    common = {"name": text, "download": download, "strict": strict}
+    common = {"name": str(ref), "download": download, "strict": strict}
     if separator and kind in BY_NAME:
         return _read(kind, BY_NAME[kind], rest, common, options)
     if separator and kind in BY_PATH:
@@ -73,6 +79,23 @@ def open_images(
     _check_present(text, "", kind if separator and len(kind) > 1 else "")
     kind = _recognised(Path(text))
     return _read(kind, BY_PATH[kind], text, common, options)
+
+
+def _split_options(ref: str) -> tuple[str, dict[str, Any]]:
+    """Takes `?key=value&…` off a reference; a path that exists as it stands is left whole."""
+    match = OPTIONS.fullmatch(ref)
+    if not match or Path(ref).exists() or Path(ref.partition(":")[2] or ref).exists():
+        return ref, {}
+    pairs = (pair.split("=", 1) for pair in match["options"].split("&"))
+    return match["ref"], {key: _value(text) for key, text in pairs}
+
+
+def _value(text: str) -> Any:
+    """Reads a value as JSON where it can be."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def _read(
@@ -122,9 +145,9 @@ def _recognised(path: Path) -> str:
 
 
 def _kind_of_folder(path: Path) -> str | None:
-    names = {entry.name for entry in path.iterdir()}
-    if RUN_FILE in names and any(path.glob("shard-*.parquet")):
+    if clone_state(path):
         return "clone"
+    names = {entry.name for entry in path.iterdir()}
     for suffix, kind in ((".parquet", "parquet"), (".tar", "webdataset")):
         if any(path.glob(f"*{suffix}")) or any(path.glob(f"*/*{suffix}")):
             return kind

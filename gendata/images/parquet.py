@@ -19,7 +19,7 @@ from gendata.errors import GendataError
 from gendata.images.flat import FlatSource, flattened
 from gendata.images.lazy import LazyImages, Source, inspected
 
-__all__ = ["RUN_FILE", "ParquetSource", "read_clone", "read_parquet"]
+__all__ = ["ParquetSource", "clone_state", "read_clone", "read_parquet"]
 
 RUN_FILE = "run.json"
 HELD_BYTES = 2 * 2**30  # encoded images that take more than this are read from disk
@@ -83,22 +83,48 @@ def read_parquet(
         GendataError: unreadable files, or no image or label column.
     """
     root = Path(path)
+    if root.is_dir():
+        _check_finished(root)
     files = _files_of_split(root, split) if root.is_dir() else [root]
     classes, labels, source = _opened(files, image_column, label_column)
     return inspected(name, classes, labels, source, strict)
 
 
-def read_clone(path: str, *, name: str, strict: bool) -> LazyImages:
+def read_clone(path: str, *, name: str, strict: bool, unfinished: bool = False) -> LazyImages:
     """Opens the shards of a drawn clone; `gendata verify` looks for damage, not this.
 
     Raises:
-        GendataError: there are none, or they are unreadable.
+        GendataError: there are none, they are unreadable, or some are still to be drawn and
+            `unfinished` does not say that those which are there will do.
     """
+    if not unfinished:
+        _check_finished(Path(path))
     files = sorted(Path(path).glob("shard-*.parquet"))
     if not files:
         raise GendataError(f"the clone '{path}' has no shards", do="draw it with gendata sample")
     classes, labels, source = _opened(files, "image", "label")
     return LazyImages(name, classes, labels, source, np.arange(len(source)), strict)
+
+
+def clone_state(folder: Path) -> str | None:
+    """Says whether a folder is a "finished" or an "unfinished" clone; None: it is no clone."""
+    try:
+        run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        if run["format"] != "gendata clone":
+            return None
+        return "finished" if run["finished"] else "unfinished"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _check_finished(folder: Path) -> None:
+    if clone_state(folder) == "unfinished":
+        raise GendataError(
+            f"the clone '{folder}' is unfinished",
+            found=f"{len(list(folder.glob('shard-*.parquet')))} of its shards",
+            do="give the same gendata sample command again to draw the rest, or take what is "
+            f"there: clone:{folder}?unfinished=true",
+        )
 
 
 def _opened(
@@ -155,7 +181,7 @@ def _column(
         f"'{file}' has no {kind} column{f' {asked!r}' if asked else ''}",
         found=", ".join(schema.names),
         expected=f"one of {', '.join(names)}",
-        do=f"name it with -o {kind}_column=NAME",
+        do=f"name it after the path: ?{kind}_column=NAME",
     )
 
 
@@ -196,7 +222,7 @@ def _plain_type(file: Path, column: str) -> pa.DataType:
         f"the labels in '{file}' are not labels",
         found=f"column {column} of type {kind}",
         expected="integers or texts",
-        do="name the right one with -o label_column=NAME",
+        do="name the right one after the path: ?label_column=NAME",
     )
 
 
@@ -261,7 +287,7 @@ def _files_of_split(root: Path, split: str | None) -> list[Path]:
             else f"'{root}' holds several splits",
             found=", ".join(sorted(filter(None, splits))) or f"{len(files)} files",
             expected="*.parquet" if not splits else "one split",
-            do="choose one with -o split=NAME" if len(splits) > 1 else None,
+            do="choose one after the path: ?split=NAME" if len(splits) > 1 else None,
         )
     return splits[split]
 

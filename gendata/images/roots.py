@@ -8,5 +8,5 @@ __all__ = ["data_root"]
 
 
 def data_root(root: str | None) -> Path:
-    """Returns the folder given with `-o root=FOLDER`, or `~/.cache/gendata`."""
+    """Returns the folder given with the option `root`, or `~/.cache/gendata`."""
     return Path(root or "~/.cache/gendata").expanduser()

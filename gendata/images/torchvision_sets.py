@@ -92,7 +92,7 @@ def _dataset(kind: str, described: _Set, split: str, download: bool, root: str |
             f"{kind} is not in '{folder}'",
             found=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
             expected=f"the files that torchvision.datasets.{described.class_name} reads",
-            do="name their folder with -o root=FOLDER"
+            do=f"name their folder, {kind}:{split}?root=FOLDER"
             + (
                 ", or allow the download with --download (download=True)"
                 if kind in CAN_DOWNLOAD

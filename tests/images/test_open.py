@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gendata.errors import GendataError
-from gendata.images import open_images
+from gendata.images import Subset, export_images, open_images
 
 
 def test_an_open_set_passes_through(small):
@@ -46,6 +46,31 @@ def test_options_must_belong_to_the_layout(small, save_tree, tmp_path):
         open_images(root, split="test")
     with pytest.raises(GendataError, match="options; found a, b; expected labels, root, split"):
         open_images("cifar100:test", a=1, b=2)
+
+
+def test_options_stand_in_the_reference(small, save_tree, tmp_path, monkeypatch):
+    for split in ("train", "test"):
+        rows = range(20) if split == "train" else range(20, 30)
+        export_images(Subset(small, list(rows)), tmp_path / "set" / split, "parquet")
+    monkeypatch.chdir(tmp_path)
+    for reference in ("parquet:set?split=test", "set?split=test", Path("set?split=test")):
+        images = open_images(reference)
+        assert len(images) == 10 and images.name == str(reference)
+    columns = "set?split=train&image_column=image&label_column=label"
+    assert len(open_images(columns)) == 20
+    assert len(open_images(columns, split="test")) == 10
+    with pytest.raises(GendataError, match="not in '/no/where'"):
+        open_images("cifar10:train?root=/no/where")
+    with pytest.raises(GendataError, match="'parquet' does not have the option; found colour"):
+        open_images("set?colour=red")
+    with pytest.raises(GendataError, match="no images at 'gone'"):
+        open_images("gone?split=test")
+
+
+def test_a_path_that_exists_is_taken_as_it_is(small, save_tree, tmp_path):
+    folder = save_tree(small, tmp_path / "what?split=test")
+    for reference in (folder, f"imagefolder:{folder}"):
+        assert len(open_images(reference)) == 30
 
 
 def test_paths_with_a_colon(small, save_tree, tmp_path):

@@ -64,7 +64,7 @@ def test_folder_of_files_in_order(write, small, tmp_path):
 def test_splits_must_be_chosen(write, small, tmp_path):
     write(tmp_path / "train-00000-of-00001.parquet", range(20))
     write(tmp_path / "test-00000-of-00001.parquet", range(20, 30))
-    with pytest.raises(GendataError, match="several splits; found test, train; .*-o split=NAME"):
+    with pytest.raises(GendataError, match="several splits; found test, train; .*: \\?split=NAME"):
         open_images(tmp_path)
     assert_same(open_images(tmp_path, split="test"), small, range(20, 30))
     with pytest.raises(GendataError, match="no parquet files of a split 'dev'; found test, train"):
@@ -75,11 +75,24 @@ def test_clone_reads_its_shards_alone(write, small, tmp_path):
     write(tmp_path / "c" / "shard-00000.parquet", range(20))
     write(tmp_path / "c" / "shard-00001.parquet", range(20, 30))
     write(tmp_path / "c" / "other.parquet", range(5))
-    (tmp_path / "c" / "run.json").write_text("{}")
+    (tmp_path / "c" / "run.json").write_text('{"format": "gendata clone", "finished": true}')
     for reference in (tmp_path / "c", f"clone:{tmp_path / 'c'}"):
         assert_same(open_images(reference), small)
     with pytest.raises(GendataError, match="has no shards"):
         open_images(f"clone:{tmp_path}")
+
+
+@pytest.mark.parametrize("layout", ["", "clone:", "parquet:"])
+def test_an_unfinished_clone_is_opened_only_when_asked_for(write, small, tmp_path, layout):
+    write(tmp_path / "shard-00000.parquet", range(20))
+    write(tmp_path / "draws" / "00000.parquet", range(5))
+    (tmp_path / "run.json").write_text('{"format": "gendata clone", "finished": false}')
+    with pytest.raises(GendataError, match="is unfinished; found 1 of its shards.*sample command"):
+        open_images(f"{layout}{tmp_path}")
+    assert_same(open_images(f"clone:{tmp_path}?unfinished=true"), small, range(20))
+    (tmp_path / "shard-00000.parquet").unlink()
+    with pytest.raises(GendataError, match="is unfinished; found 0 of its shards"):
+        open_images(f"{layout}{tmp_path}")
 
 
 def test_damaged_rows_are_left_out(write, small, png, tmp_path, caplog):

@@ -26,7 +26,7 @@ def test_nothing_is_downloaded_unasked(kind, tmp_path, monkeypatch):
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     split = next(iter(TORCHVISION_SETS[kind].splits))
-    with pytest.raises(GendataError, match=f"{kind} is not in .*-o root=FOLDER, or allow the dow"):
+    with pytest.raises(GendataError, match=rf"{kind} is not in .*\?root=FOLDER, or allow the dow"):
         open_images(f"{kind}:{split}", root=str(tmp_path))
 
 
