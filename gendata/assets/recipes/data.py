@@ -15,6 +15,7 @@ import click
 import numpy as np
 
 from gendata.assets.recipes.card import sha256_of, write_card
+from gendata.files import write_text
 
 CLASSES = [
     "T-shirt/top",
@@ -28,6 +29,30 @@ CLASSES = [
     "Bag",
     "Ankle boot",
 ]
+
+LICENCE = """\
+MIT License
+
+Copyright (c) 2017 Zalando SE, https://tech.zalando.com
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+"""
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -55,7 +80,7 @@ def balanced_rows(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", default=str(Path(__file__).parents[1] / "fashion-mnist"), show_default=True)
 def main(source: str, train_per_class: int, test_per_class: int, seed: int, out: str) -> None:
-    """Write train.npz, test.npz and card.json."""
+    """Write train.npz, test.npz, LICENSE and card.json."""
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     counts = {"train": ("train", train_per_class), "test": ("t10k", test_per_class)}
@@ -71,13 +96,14 @@ def main(source: str, train_per_class: int, test_per_class: int, seed: int, out:
             classes=np.array(CLASSES),
         )
         figures[f"{split} images"] = len(rows)
+    write_text(folder / "LICENSE", LICENCE)
     write_card(
         folder,
         title="Fashion-MNIST, a class-balanced subset",
-        origin="https://github.com/zalandoresearch/fashion-mnist, "
-        "Debian package dataset-fashion-mnist",
+        origin="https://github.com/zalandoresearch/fashion-mnist "
+        "(Debian package dataset-fashion-mnist)",
         licence="MIT",
-        licence_text="Copyright (c) 2017 Zalando SE, https://tech.zalando.com",
+        licence_text="LICENSE",
         training_data=None,
         script="gendata.assets.recipes.data",
         command=f"python -m gendata.assets.recipes.data --seed {seed}",
