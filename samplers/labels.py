@@ -18,6 +18,10 @@ def class_names(classes: int | Sequence[object] | None) -> list[str] | None:
         if classes < 1:
             raise GendataError("bad option classes", found=classes, expected="at least 1")
         return [str(label) for label in range(classes)]
+    if isinstance(classes, str) or not isinstance(classes, Sequence | None):
+        raise GendataError(
+            "bad option classes", found=repr(classes), expected='a number or ["cat", "dog", …]'
+        )
     return None if classes is None else [str(name) for name in classes]
 
 

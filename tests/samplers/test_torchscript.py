@@ -89,6 +89,8 @@ def test_an_unconditional_generator(save):
         (Unconditional, {"z_dim": 12, "classes": 3}, "check the options z_dim and classes"),
         (Conditional, {}, "check the options z_dim and classes"),
         (Conditional, {"classes": 0}, "at least 1"),
+        (Conditional, {"classes": "cat"}, """found 'cat'; expected a number or ["cat", "dog","""),
+        (Conditional, {"classes": 2.5}, "found 2.5; expected a number or ["),
         (Conditional, {"classes": 3, "steps": 2}, "no option steps; expected some of classes, z_"),
         (Noisy, {"z_dim": 12}, "depends on more than its latent"),
         (Entangled, {"z_dim": 12}, "depends on more than its latent"),
