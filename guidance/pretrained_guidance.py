@@ -121,6 +121,8 @@ class TeacherRelations:
         check_choice("pg_distance", self.pg_distance, ("cosine", "euclidean"))
         check_choice("pg_reduction", self.pg_reduction, ("sum", "batchmean", "mean"))
         check_choice("pg_on", self.pg_on, ("f", "r", "fr"))
+        if self.teacher_size is not None:
+            check_number("teacher_size", self.teacher_size, 1, whole=True)
 
     def load(self, learner: Learner) -> None:
         """Loads the teacher, whose features are kept where the views of an image are fixed."""
@@ -130,6 +132,7 @@ class TeacherRelations:
             input_size=self.teacher_size,
             tap=self.teacher_tap,
             device=learner.device,
+            download=learner.download,
         )
         self.features = FrozenFeatures(network, learner)
 

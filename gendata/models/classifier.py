@@ -56,15 +56,20 @@ class FrozenClassifier:
 
 
 def load_classifier(
-    reference: str | Path, *, device: str | torch.device = "auto", **options: Any
+    reference: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    download: bool = False,
+    **options: Any,
 ) -> FrozenClassifier:
     """Loads a frozen classifier.
 
     Args:
-        reference: "embedded:fashion-classifier", "timm:NAME" (pretrained weights on this machine),
+        reference: "embedded:fashion-classifier", "timm:NAME" (with its pretrained weights),
             "timm:NAME@FILE", "cifar-resnet56:FILE" (20, 32, 44), "wrn-28-10:FILE",
             "small-cnn:FILE" or "torchscript:FILE".
         device: "auto", "cpu", "cuda", …
+        download: fetch pretrained weights that are not on this machine.
         **options: `classes` (names in label order), `input_size` (side that images are resized to,
             pixels), `mean` and `std` (of the channels, for images in [0, 1]; one number or three).
     """
@@ -76,7 +81,7 @@ def load_classifier(
     elif kind == "embedded" and reference != EMBEDDED_NAME:
         network, classes, card = _load_embedded(rest, options)
     else:
-        network, classes, card = _load_known(reference, options)
+        network, classes, card = _load_known(reference, options, download)
     classes = options.get("classes") or classes
     if classes is not None and len(classes) != network.classes:
         raise GendataError(
@@ -141,8 +146,10 @@ class _Scripted(nn.Module):
         return self.last
 
 
-def _load_known(reference: str, options: dict[str, Any]) -> Loaded:
-    backbone, recipe, path = load_backbone(reference, input_size=options.get("input_size"))
+def _load_known(reference: str, options: dict[str, Any], download: bool) -> Loaded:
+    backbone, recipe, path = load_backbone(
+        reference, input_size=options.get("input_size"), download=download
+    )
     card = Card(title=reference, origin=str(path), sha256=digest_of(path))
     return Network(backbone, _adjusted(recipe, options)), None, card
 

@@ -37,6 +37,7 @@ class Learner:
             batches use the running statistics and leave them alone).
         clip: greatest length of an update's gradient; None for no limit.
         show_progress: whether longer preparations show a bar.
+        download: whether a method may fetch weights that are not on this machine.
 
     Attributes:
         network: prepared by accelerate.
@@ -57,13 +58,15 @@ class Learner:
         batch_norm: str = "both",
         clip: float | None = None,
         show_progress: bool = False,
+        download: bool = False,
     ) -> None:
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
         self.bare, self.accelerator, self.device = network, accelerator, accelerator.device
         self.classes, self.loaders = list(classes), loaders
         own = {name: loader.images for name, loader in loaders.items()}
         self.images: Mapping[str, Images] = own if images is None else images
-        self.batch_norm, self.clip, self.show_progress = batch_norm, clip, show_progress
+        self.batch_norm, self.clip = batch_norm, clip
+        self.show_progress, self.download = show_progress, download
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._sizes = [p.numel() for p in self._parameters]
         self._norms = [

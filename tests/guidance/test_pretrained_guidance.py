@@ -5,7 +5,9 @@ import math
 
 import pytest
 import torch
+from toys import toy_images
 
+import gendata
 from gendata.errors import GendataError
 from gendata.guidance.pretrained_guidance import PretrainedGuidance, pretrained_guidance_loss
 
@@ -118,8 +120,22 @@ def test_half_precision_features_are_compared_in_float32():
         ({"pg_on": "x"}, "pg_on"),
         ({"pg_on": "fr"}, "pg_on"),
         ({"train_on": "real"}, "train_on"),
+        ({"teacher_size": "abc"}, "teacher_size"),
+        ({"teacher_size": 0}, "teacher_size"),
     ],
 )
 def test_options_are_checked(options, named):
     with pytest.raises(GendataError, match=named):
         PretrainedGuidance(**options)
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_the_teacher_is_fetched_where_that_is_allowed(monkeypatch, download):
+    def asked(reference, **options):
+        raise GendataError(f"{reference} with download={options.get('download', False)}")
+
+    monkeypatch.setattr("gendata.guidance.pretrained_guidance.load_teacher", asked)
+    with pytest.raises(GendataError, match=f"download={download}"):
+        gendata.train(
+            synthetic=toy_images("s", 30, 0), method="pg", download=download, progress=False
+        )

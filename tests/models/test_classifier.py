@@ -1,5 +1,7 @@
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -96,17 +98,20 @@ def test_the_embedded_classifier(tmp_path, monkeypatch, images, weights):
 
 
 def test_the_shipped_classifier_knows_real_test_images():
-    import pathlib
-
-    import numpy as np
-
-    folder = pathlib.Path(assets).parent
-    if not (folder / "fashion-classifier" / "config.json").is_file():
-        pytest.skip("not trained yet")
-    data = np.load(folder / "fashion-mnist" / "test.npz")
+    data = np.load(Path(assets).parent / "fashion-mnist" / "test.npz")
     images = torch.from_numpy(data["images"])[:500, None].repeat(1, 3, 1, 1)
     found = load_classifier("embedded:fashion-classifier", device="cpu").probabilities(images)
     assert (found.argmax(1).numpy() == data["labels"][:500]).mean() > 0.88
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_weights_are_fetched_where_that_is_allowed(monkeypatch, download):
+    def asked(reference, **options):
+        raise GendataError(f"{reference} with download={options.get('download', False)}")
+
+    monkeypatch.setattr("gendata.models.classifier.load_backbone", asked)
+    with pytest.raises(GendataError, match=f"download={download}"):
+        load_classifier("timm:resnet18", device="cpu", download=download)
 
 
 @pytest.mark.parametrize(
