@@ -27,8 +27,17 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         )
 
 
-def check_number(name: str, value: Any, least: float, *, whole: bool = False) -> None:
-    """Checks that a value is a finite number (a whole one if asked) of at least `least`.
+def check_number(
+    name: str, value: Any, least: float, *, whole: bool = False, above: bool = False
+) -> None:
+    """Checks that a value is a finite number.
+
+    Args:
+        name: the option's, for the message.
+        value: what was given.
+        least: the least number that is allowed.
+        whole: allow whole numbers alone.
+        above: do not allow `least` itself.
 
     Raises:
         GendataError: it is not.
@@ -38,11 +47,13 @@ def check_number(name: str, value: Any, least: float, *, whole: bool = False) ->
         isinstance(value, bool)
         or not isinstance(value, kinds)
         or not least <= value < float("inf")
+        or (above and value == least)
     ):
         raise GendataError(
             f"{name} is out of range",
             found=repr(value),
-            expected=f"a {'whole ' if whole else ''}number of at least {least}",
+            expected=f"a {'whole ' if whole else ''}number "
+            f"{'above' if above else 'of at least'} {least}",
         )
 
 

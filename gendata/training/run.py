@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from gendata.errors import GendataError
+from gendata.images import Loader
 from gendata.models import build_network
 from gendata.models.weights import fit_weights, read_weights
 from gendata.registry import methods
@@ -146,13 +149,33 @@ def _prepared(
             batch_norm=settings.batch_norm,
             clip=settings.clip,
             show_progress=progress and accelerator.is_main_process,
+            download=download,
         )
         method.prepare(learner)
     judges = {
         role: evaluation_loader(images, size=settings.size, accelerator=accelerator)
         for role, images in sources.judges.items()
     }
+    _check_sizes(learner.bare, settings.network, [*learner.loaders.values(), *judges.values()])
     return Run(method, learner, settings, judges, folder)
+
+
+@torch.no_grad()
+def _check_sizes(network: nn.Module, name: str, loaders: Sequence[Loader]) -> None:
+    """Shows the network one image of each set, before an epoch is spent on the others."""
+    network.eval()
+    for loader in loaders:
+        image = loader.fixed(np.zeros(1, dtype=np.int64), 0).images
+        try:
+            network(image)
+        except RuntimeError as error:
+            raise GendataError(
+                f"{name} needs larger images",
+                found=f"{image.shape[3]}x{image.shape[2]} in '{loader.images.name}' "
+                f"({str(error).splitlines()[0]})",
+                do="give the size that they shall be resized to, for example size=32",
+            ) from error
+    network.train()
 
 
 def _conclude(run: Run, method: str) -> TrainResult:

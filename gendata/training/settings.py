@@ -94,13 +94,13 @@ class Settings:
         check_choice("precision", self.precision, ("no", "fp16", "bf16"))
         for name, least in (("epochs", 1), ("batch_size", 1), ("views", 0), ("seed", 0)):
             check_number(name, getattr(self, name), least, whole=True)
-        check_number("learning_rate", self.learning_rate, 0)
+        check_number("learning_rate", self.learning_rate, 0, above=True)
         check_number("weight_decay", self.weight_decay, 0)
         for name in ("real_batch_size", "size"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), 1, whole=True)
         if self.clip is not None:
-            check_number("clip", self.clip, 0)
+            check_number("clip", self.clip, 0, above=True)
 
     @classmethod
     def names(cls) -> list[str]:

@@ -35,10 +35,12 @@ def test_the_paper_preset_and_what_overrides_it():
         {"epochs": 2.5},
         {"batch_size": True},
         {"learning_rate": -1},
+        {"learning_rate": 0},
         {"learning_rate": float("nan")},
         {"weight_decay": "none"},
         {"views": -1},
         {"clip": -2},
+        {"clip": 0.0},
         {"size": 0},
     ],
 )

@@ -71,6 +71,15 @@ def test_what_is_missing_is_named(options, shown):
         gendata.train(**{"synthetic": toy_images("s", 30, 0), "progress": False, **options})
 
 
+def test_images_that_are_too_small_are_one_clear_error():
+    images = toy_images("s", 30, 0)
+    with pytest.raises(GendataError, match="small-cnn needs larger images; found 4x4 in 's'"):
+        gendata.train(synthetic=images, size=4, progress=False)
+    small = ArrayImages("tiny", images.classes, images.images[:, :, :4, :4], images.labels)
+    with pytest.raises(GendataError, match="found 4x4 in 'tiny'"):
+        gendata.train(synthetic=images, test=small, progress=False)
+
+
 def test_selection_rules_choose_their_epoch():
     images = {
         "synthetic": toy_images("synthetic", 60, 0),
