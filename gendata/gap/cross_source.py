@@ -12,18 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
 from gendata.gap.parts import Part
 from gendata.gap.result import CURVES
 from gendata.training import train
-from gendata.training.evaluate import evaluation_loader, logits
+from gendata.training.evaluate import scores
 from gendata.training.fingerprint import fingerprint
 from gendata.types import Images
 
-__all__ = ["CrossSource", "compare", "scores"]
+__all__ = ["CrossSource", "compare"]
 
 # What the training loop calls the points of our curves.
 _RECORDED = dict(
@@ -94,28 +93,17 @@ def compare(
                 )
                 histories[name].append(result.history)
                 for column, (tested, images) in enumerate(shown.items()):
-                    loss, right = scores(result.network, images)
-                    accuracy[number, row, column] = right.mean()
-                    losses.setdefault((name, tested), []).append(loss)
+                    outputs, labels = scores(result.network, images)
+                    right = outputs.argmax(dim=1) == labels
+                    accuracy[number, row, column] = right.double().mean()
+                    loss = functional.cross_entropy(outputs, labels, reduction="none")
+                    losses.setdefault((name, tested), []).append(loss.numpy())
                 bar.update()
     return CrossSource(
         accuracy,
         {pair: np.stack(runs) for pair, runs in losses.items()},
         {name: _curves(runs) for name, runs in histories.items()},
     )
-
-
-def scores(network: nn.Module, images: Images) -> tuple[np.ndarray, np.ndarray]:
-    """Shows a network every image once, as it is.
-
-    Returns:
-        Cross-entropy (N,) float64, nats, and whether each image was classified rightly (N,) bool.
-    """
-    device = next(network.parameters()).device
-    outputs = logits(network, evaluation_loader(images, device=device)).double().cpu()
-    labels = torch.from_numpy(np.asarray(images.labels, dtype=np.int64))
-    losses = functional.cross_entropy(outputs, labels, reduction="none")
-    return losses.numpy(), (outputs.argmax(dim=1) == labels).numpy()
 
 
 def run_name(source: str, part: Part, seed: int, options: Mapping[str, Any]) -> str:

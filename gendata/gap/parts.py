@@ -49,7 +49,7 @@ def common_size(
     for name, images in others:
         if list(images.classes) != list(real.classes):
             raise GendataError(
-                f"the classes of '{name}' and '{first}' differ",
+                f"the classes of '{first}' and '{name}' differ",
                 found=_difference(list(real.classes), list(images.classes)),
                 expected="the same names in the same order",
             )

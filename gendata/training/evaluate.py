@@ -22,6 +22,7 @@ __all__ = [
     "evaluation_loader",
     "logits",
     "per_sample_losses",
+    "scores",
 ]
 
 BATCH = 256
@@ -92,6 +93,20 @@ def logits(network: nn.Module, loader: Loader, accelerator: Accelerator | None =
     return rows
 
 
+def scores(
+    network: nn.Module, images: Images, *, size: int | None = None, batch_size: int = BATCH
+) -> tuple[Tensor, Tensor]:
+    """Shows a network every image once, as it is; arguments as for `per_sample_losses`.
+
+    Returns:
+        Logits (N, K), float64, and labels (N,), int64, both on the CPU and in row order.
+    """
+    device = next(network.parameters()).device
+    loader = evaluation_loader(images, size=size, batch_size=batch_size, device=device)
+    labels = torch.from_numpy(np.asarray(loader.images.labels))
+    return logits(network, loader).double().cpu(), labels
+
+
 def per_sample_losses(
     network: nn.Module, images: Images, *, size: int | None = None, batch_size: int = BATCH
 ) -> Tensor:
@@ -103,16 +118,16 @@ def per_sample_losses(
         size: side that images are resized to, pixels; None for their own.
         batch_size: images at a time.
     """
-    scores, labels = _scores(network, images, size, batch_size)
-    return functional.cross_entropy(scores, labels, reduction="none")
+    rows, labels = scores(network, images, size=size, batch_size=batch_size)
+    return functional.cross_entropy(rows, labels, reduction="none")
 
 
 def accuracy(
     network: nn.Module, images: Images, *, size: int | None = None, batch_size: int = BATCH
 ) -> Accuracy:
     """Returns the accuracy on a set; arguments as for `per_sample_losses`."""
-    scores, labels = _scores(network, images, size, batch_size)
-    return accuracy_of(scores, labels.numpy(), images.classes)
+    rows, labels = scores(network, images, size=size, batch_size=batch_size)
+    return accuracy_of(rows, labels.numpy(), images.classes)
 
 
 def accuracy_of(scores: Tensor, labels: np.ndarray, classes: Sequence[str]) -> Accuracy:
@@ -123,12 +138,3 @@ def accuracy_of(scores: Tensor, labels: np.ndarray, classes: Sequence[str]) -> A
         for label in range(len(classes))
     ]
     return Accuracy(float(right.mean()), len(labels), tuple(per_class))
-
-
-def _scores(
-    network: nn.Module, images: Images, size: int | None, batch_size: int
-) -> tuple[Tensor, Tensor]:
-    device = next(network.parameters()).device
-    loader = evaluation_loader(images, size=size, batch_size=batch_size, device=device)
-    labels = torch.from_numpy(np.asarray(loader.images.labels))
-    return logits(network, loader).double().cpu(), labels

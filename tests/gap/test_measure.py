@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from torch.nn import functional
 
 from gendata.cli import main
 from gendata.errors import GendataError
 from gendata.gap import measure_gap
-from gendata.gap.cross_source import scores
 from gendata.gap.reading import gap_summary
 from gendata.images import ArrayImages
-from gendata.models import build_network
 
 CLASSES = ["a", "<script>alert(1)</script>", "c"]
 QUICK = {"seeds": 2, "epochs": 12, "progress": False, "device": "cpu", "batch_size": 16}
@@ -176,20 +173,6 @@ def test_other_images_or_settings_never_meet_in_one_run(tmp_path):
         measure_gap(bars([0, 1]), clones, tmp_path, **{**quick, "epochs": epochs})
     runs = [path.name.split("-")[0] for path in (tmp_path / "classifiers").iterdir()]
     assert sorted(runs) == ["clone"] * 3 + ["real"] * 2
-
-
-def test_scores_equal_one_image_at_a_time():
-    images = bars([0, 1], per_class=5)
-    network = build_network("small-cnn", 3).eval()
-    losses, right = scores(network, images)
-    for place in range(len(images)):
-        image, label = images[place]
-        with torch.no_grad():
-            logits = network(image[None]).logits[0]
-        loss = functional.cross_entropy(logits, torch.tensor(label)).item()
-        assert losses[place] == pytest.approx(loss, rel=1e-4, abs=1e-6)
-        assert right[place] == (int(logits.argmax()) == label)
-    assert losses.dtype == np.float64
 
 
 @pytest.mark.parametrize("name", ["real", "real test", " "])

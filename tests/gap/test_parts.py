@@ -40,7 +40,10 @@ def test_parts_are_equal_balanced_disjoint_and_know_their_rows():
 @pytest.mark.parametrize(
     ("clone", "message"),
     [
-        (made([5, 5], classes=["class 0", "<b>"]), "1 missing .'class 1'.*1 unknown .'<b>'"),
+        (
+            made([5, 5], classes=["class 0", "<b>"]),
+            "of 'real' and 'clone' differ; found 1 missing .'class 1'.*1 unknown .'<b>'",
+        ),
         (made([5, 5], classes=["class 1", "class 0"]), "found another order"),
         (made([5, 0]), "found 0 of class 'class 1' in 'clone'"),
         (made([5, 1]), "found 1 of class 'class 1' in 'clone'"),
