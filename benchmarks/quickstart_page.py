@@ -130,30 +130,32 @@ def filter_section(outcome: Outcome, name: str, classifier: Classifier) -> Secti
     clone = decode_all(outcome.clones[name])
     rejects = json.loads((outcome.folders[name] / "rejects.json").read_text(encoding="utf-8"))
     rejected = remake_rejected(outcome.folders[name], outcome.samplers[name], SHOWN)
-    seen = classifier.probabilities(rejected.images)
+    columns, notes = ["kept"], []
+    if len(rejected.seeds):
+        columns.append("turned away, and what the filter saw")
+        seen = classifier.probabilities(rejected.images)
+        notes = [verdict(row, classifier.classes or clone.classes) for row in seen]
     rows = []
     for label, class_name in enumerate(clone.classes):
         kept = clone.images[torch.as_tensor(clone.labels) == label][:SHOWN]
-        away = torch.nonzero(rejected.labels == label)[:, 0].tolist()
-        notes = [verdict(seen[index], clone.classes) for index in away]
-        rows.append(
-            ImageRow(
-                class_name,
-                [
-                    Strip(list(kept), f"kept images of {class_name}"),
-                    Strip([rejected.images[i] for i in away], f"rejected as {class_name}", notes),
-                ],
+        strips = [Strip(list(kept), f"kept images of {class_name}")]
+        if len(rejected.seeds):
+            away = torch.nonzero(rejected.labels == label)[:, 0].tolist()
+            strips.append(
+                Strip(
+                    [rejected.images[index] for index in away],
+                    f"rejected as {class_name}",
+                    [notes[index] for index in away],
+                )
             )
-        )
+        rows.append(ImageRow(class_name, strips))
     attempts, accepted = rejects["attempts"], rejects["accepted"]
-    grid = ImageGrid(
-        ["kept", "turned away, and what the filter saw"],
-        rows,
-        f"{attempts:,} images were drawn and {accepted:,} kept. Under a rejected image the "
-        "filter's most probable class and its probability.",
-    )
+    caption = f"{attempts:,} images were drawn and {accepted:,} kept."
+    if len(rejected.seeds):
+        caption += " Under a rejected image the filter's most probable class and its probability."
+    grid = ImageGrid(columns, rows, caption)
     return Section(
-        f"Kept and rejected: {name}",
+        f"Kept and rejected: {name}" if len(rejected.seeds) else f"Kept: {name}",
         [grid],
         f"Of {attempts:,} drawn images the filter kept {accepted / attempts:.0%}.",
     )
