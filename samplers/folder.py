@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,35 +18,39 @@ from gendata.types import Card, Images
 
 __all__ = ["FolderSampler", "load_folder"]
 
+HASHED_IMAGES = 256  # enough to tell two sets apart, few enough to be read at every start
+
 
 class FolderSampler:
     """An image set as a `gendata.types.FiniteSampler`: a seed is a row number.
 
     Args:
         images: the set.
-        resolution: side that images are resized to, pixels.
+        resolution: side that images are resized to, pixels; None: they are squares of one size.
         name: the reference it was loaded from.
         device: where the images are wanted.
     """
 
-    def __init__(self, images: Images, resolution: int, name: str, device: torch.device) -> None:
-        self.images, self.resolution, self.name, self.device = images, resolution, name, device
+    def __init__(
+        self, images: Images, resolution: int | None, name: str, device: torch.device
+    ) -> None:
+        self.images, self.name, self.device = images, name, device
         self.classes, self.labels = images.classes, images.labels
+        self.resolution = resolution or min(images[0][0].shape[1:])
+        self._resizes = resolution is not None
         self.card = Card(
             title=images.name,
             origin=name.partition(":")[2],
-            settings={
-                "resolution": resolution,
-                "images": len(images),
-                "labels_sha256": hashlib.sha256(images.labels.tobytes()).hexdigest(),
-            },
+            sha256=self._digest(),
+            settings={"resolution": self.resolution, "images": len(images)},
         )
 
     def sample(self, labels: Tensor | None, seeds: Tensor) -> Tensor:
         """Returns uint8 (B, 3, H, W): the images of rows `seeds`.
 
         Raises:
-            GendataError: a row is not in the set, or its label is another than the one given.
+            GendataError: a row is not in the set, its label is another than the one given, or
+                its image has another size and no resolution was asked for.
             UnusableImages: some images turn out damaged.
         """
         rows = seeds.tolist()
@@ -64,12 +69,35 @@ class FolderSampler:
         bad = torch.zeros(len(rows), dtype=torch.bool)
         for place, row in enumerate(rows):
             try:
-                pixels[place] = resized(self.images[row][0], self.resolution)
+                pixels[place] = resized(self._image(row), self.resolution)
             except DamagedImage:
                 bad[place] = True
         if bad.any():
             raise UnusableImages("damaged", pixels.to(self.device), bad.to(self.device))
         return pixels.to(self.device)
+
+    def _image(self, row: int) -> Tensor:
+        image = self.images[row][0]
+        height, width = image.shape[1:]
+        if not self._resizes and (height, width) != (self.resolution, self.resolution):
+            raise GendataError(
+                f"the images of {self.name} are not squares of one size",
+                found=f"{width}x{height} in row {row}",
+                expected=f"{self.resolution}x{self.resolution}",
+                do="give the option resolution, the side that all are cut and resized to",
+            )
+        return image
+
+    def _digest(self) -> str:
+        """Hashes all labels and the pixels of evenly chosen images."""
+        digest = hashlib.sha256(self.labels.tobytes())
+        count = len(self.images)
+        for row in np.linspace(0, count - 1, min(count, HASHED_IMAGES)).astype(int).tolist():
+            try:
+                digest.update(self._image(row).numpy().tobytes())
+            except DamagedImage:
+                digest.update(b"damaged")
+        return digest.hexdigest()
 
 
 @samplers.register("folder")
@@ -86,14 +114,14 @@ def load_folder(
         ref: any reference that `gendata.open_images` takes.
         device: "auto", "cpu", "cuda", …
         resolution: side in pixels that the shorter side is resized to, the centre square cut
-            out; None: the shorter side of the first image.
+            out; None: the images are squares of one size, and stay as they are.
         **options: those of `gendata.open_images`.
     """
     images = open_images(ref, **options)
     if not len(images):
         raise GendataError(f"'{ref}' holds no images")
-    if resolution is None:
-        resolution = min(images[0][0].shape[1:])
-    if not isinstance(resolution, int) or resolution < 1:
-        raise GendataError("bad option resolution", found=resolution, expected="at least 1")
+    if resolution is not None and not (isinstance(resolution, int) and resolution >= 1):
+        raise GendataError(
+            "bad option resolution", found=resolution, expected="a whole number of pixels"
+        )
     return FolderSampler(images, resolution, f"folder:{ref}", resolve_device(device))

@@ -61,6 +61,42 @@ def test_images_that_prove_damaged_are_named():
     assert caught.value.images[[0, 2]].eq(9).all()
 
 
+def save(folder, name, width, height, value=0):
+    Image.new("RGB", (width, height), (value, 1, 2)).save(folder / name)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (4, 4)])
+def test_other_sizes_are_refused_unless_a_resolution_is_given(folder, monkeypatch, size):
+    save(folder, "bee/9.png", *size)
+    found = f"found {size[0]}x{size[1]} in row 6; expected 6x6; .*option resolution"
+    with pytest.raises(GendataError, match=found):
+        load_sampler(f"folder:{folder}", device="cpu")
+    monkeypatch.setattr("gendata.samplers.folder.HASHED_IMAGES", 1)
+    with pytest.raises(GendataError, match=found):
+        load_sampler(f"folder:{folder}", device="cpu").sample(None, torch.tensor([0, 6]))
+    sampler = load_sampler(f"folder:{folder}", resolution=6, device="cpu")
+    assert sampler.sample(None, torch.arange(7)).shape == (7, 3, 6, 6)
+
+
+def test_images_that_are_not_square_need_a_resolution(tmp_path):
+    (tmp_path / "ant").mkdir()
+    save(tmp_path, "ant/0.png", 8, 6)
+    with pytest.raises(GendataError, match="not squares of one size; found 8x6 in row 0"):
+        load_sampler(f"folder:{tmp_path}", device="cpu")
+
+
+def test_the_digest_follows_pixels_and_labels(folder):
+    def digest():
+        return load_sampler(f"folder:{folder}", device="cpu").card.sha256
+
+    before = digest()
+    assert len(before) == 64 and digest() == before
+    (folder / "bee" / "0.png").rename(folder / "ant" / "9.png")  # the same pixels in that order
+    moved = digest()
+    save(folder, "bee/2.png", 6, 6, value=3)
+    assert len({before, moved, digest()}) == 3
+
+
 def test_mistakes_are_one_line(folder):
     sampler = load_sampler(f"folder:{folder}", device="cpu")
     with pytest.raises(GendataError, match="rows from 0 to 6; expected 0…5"):
@@ -69,6 +105,8 @@ def test_mistakes_are_one_line(folder):
         sampler.sample(torch.tensor([1]), torch.tensor([0]))
     with pytest.raises(GendataError, match="bad option resolution"):
         load_sampler(f"folder:{folder}", resolution=0)
+    with pytest.raises(GendataError, match="found abc; expected a whole number"):
+        load_sampler(f"folder:{folder}", resolution="abc")
     with pytest.raises(GendataError):
         load_sampler(f"folder:{folder}", colour=1)
     with pytest.raises(GendataError):
