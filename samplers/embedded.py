@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gendata.assets import asset_folder, described
 from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.generator import ConditionalGenerator
@@ -27,14 +26,17 @@ __all__ = ["load_embedded"]
 def load_embedded(name: str, *, device: str | torch.device = "auto", **options: Any) -> Sampler:
     """Loads an embedded generator: "fashion-diffusion" or "fashion-gan"."""
     loaders = {"fashion-diffusion": _fashion_diffusion, "fashion-gan": _fashion_gan}
-    folder = Path(str(files("gendata.assets"))) / name
-    if name not in loaders or not (folder / "card.json").is_file():
+    if name not in loaders:
         raise GendataError(
             f"this installation has no embedded generator '{name}'",
             expected=f"one of {', '.join(loaders)}",
         )
     return call_with_options(
-        loaders[name], f"embedded:{name}", options, folder, device=resolve_device(device)
+        loaders[name],
+        f"embedded:{name}",
+        options,
+        asset_folder(name),
+        device=resolve_device(device),
     )
 
 
@@ -43,7 +45,7 @@ def _fashion_diffusion(
 ) -> DiffusionSampler:
     sampler = load_diffusers(folder, device=device, steps=steps, guidance=guidance)
     sampler.name = f"embedded:{folder.name}"
-    sampler.card = _card(folder, sampler.card)
+    sampler.card = described(folder.name, sampler.card)
     return sampler
 
 
@@ -54,15 +56,12 @@ def _fashion_gan(folder: Path, *, device: torch.device) -> LatentSampler:
         config["z_dim"], len(config["classes"]), tuple(config["widths"])
     )
     fit_weights(generator, read_weights(weights), weights)
-    card = _card(folder, Card("", sha256=digest_of(weights), settings={"z_dim": config["z_dim"]}))
+    card = Card("", sha256=digest_of(weights), settings={"z_dim": config["z_dim"]})
     return LatentSampler(
-        generator, config["z_dim"], config["classes"], f"embedded:{folder.name}", card, device
-    )
-
-
-def _card(folder: Path, card: Card) -> Card:
-    """Fills a card with what the folder's own says about its origin and terms."""
-    about = read_json(folder / "card.json")
-    return replace(
-        card, **{key: about[key] for key in ("title", "origin", "licence", "training_data")}
+        generator,
+        config["z_dim"],
+        config["classes"],
+        f"embedded:{folder.name}",
+        described(folder.name, card),
+        device,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gendata.errors import GendataError
+from gendata.types import Card
 
-__all__ = ["asset_card", "asset_folder", "asset_names"]
+__all__ = ["asset_card", "asset_folder", "asset_names", "described"]
 
 _ROOT = Path(__file__).parent
 
@@ -34,3 +36,10 @@ def asset_folder(name: str) -> Path:
 def asset_card(name: str) -> dict[str, Any]:
     """Returns an asset's card: origin, licence, script, command, seed, sha256, figures."""
     return json.loads((asset_folder(name) / "card.json").read_text(encoding="utf-8"))
+
+
+def described(name: str, card: Card) -> Card:
+    """Fills a card with what an asset's own says about its origin and terms."""
+    about = asset_card(name)
+    fields = ("title", "origin", "licence", "training_data")
+    return replace(card, **{field: about[field] for field in fields})

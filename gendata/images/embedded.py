@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
-
+from gendata.assets import asset_folder
 from gendata.errors import GendataError
 from gendata.images.memory import ArrayImages
 from gendata.images.npz import read_npz
@@ -22,5 +21,4 @@ def read_embedded(split: str, *, name: str) -> ArrayImages:
             f"the embedded fashion-mnist has no split '{split}'",
             expected="fashion-mnist:train or fashion-mnist:test",
         )
-    with as_file(files("gendata.assets") / "fashion-mnist" / f"{split}.npz") as path:
-        return read_npz(str(path), name=name)
+    return read_npz(str(asset_folder("fashion-mnist") / f"{split}.npz"), name=name)
