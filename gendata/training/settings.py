@@ -87,6 +87,8 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("network", "init"):  # a Path is welcome, and run.json holds texts
+            object.__setattr__(self, name, str(getattr(self, name)))
         check_choice("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
         check_choice("schedule", self.schedule, ("constant", "cosine"))
         check_choice("select", self.select, ("last", "source-val", "target-val", "oracle"))

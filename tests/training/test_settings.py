@@ -49,6 +49,14 @@ def test_a_wrong_value_names_its_setting(options):
         resolve("fake", None, options)
 
 
+def test_names_and_paths_become_texts(tmp_path):
+    settings, _, _ = resolve("fake", None, {"init": tmp_path / "w.safetensors", "network": 5})
+    assert (settings.init, settings.network) == (str(tmp_path / "w.safetensors"), "5")
+    for mistake in ({"init": 5}, {"network": 5}):
+        with pytest.raises(GendataError, match="5"):
+            gendata.train(synthetic=toy_images("s", 30, 0), progress=False, **mistake)
+
+
 def test_unknown_names():
     with pytest.raises(GendataError, match="unknown preset 'huge'.*small, paper"):
         resolve("fake", "huge", {})
