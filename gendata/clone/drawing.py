@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -35,10 +36,15 @@ class Drawer:
     sampler: Sampler
     judge: Judge
 
+    @cached_property
+    def conditional(self) -> bool:
+        """Whether the sampler is asked for classes."""
+        return knows_conditions(self.sampler)
+
     @torch.no_grad()
     def draw(self, asked: np.ndarray, seeds: np.ndarray) -> Drawn:
         """Draws for the sampler's labels (B,), -1 where it knows none, and seeds (B,)."""
-        labels = torch.from_numpy(asked) if knows_conditions(self.sampler) else None
+        labels = torch.from_numpy(asked) if self.conditional else None
         bad, why = np.zeros(len(seeds), dtype=bool), ""
         try:
             images = self.sampler.sample(labels, torch.from_numpy(seeds))

@@ -1,8 +1,8 @@
 """How a batch of images becomes PNG files, fast, and a file an image again.
 
 Pillow holds the interpreter's lock while it compresses, which would stall the generator's thread;
-zlib and hashlib release it. One filter for the whole batch costs a few per cent in size and
-halves the time.
+zlib and hashlib release it. Small images are stored, not deflated: the parquet file compresses
+many of them together, in a fifth of the time and to fewer bytes. One filter serves them all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ __all__ = ["decode_image", "encode_batch", "pixel_digest"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 EIGHT_BIT_RGB = (8, 2, 0, 0, 0)  # bit depth, colour type, then the standard's only methods
 SUBTRACT_LEFT = 1  # PNG filter type "Sub"
-COMPRESSION = 1
+STORED, FAST = 0, 1  # levels of zlib
+SMALL = 64 * 64  # pixels; larger images are deflated one by one, lest a shard fill the memory
 
 
 def encode_batch(pixels: np.ndarray) -> tuple[list[bytes], list[str]]:
@@ -30,12 +31,11 @@ def encode_batch(pixels: np.ndarray) -> tuple[list[bytes], list[str]]:
     lines = np.empty((count, height, 1 + 3 * width), dtype=np.uint8)
     lines[:, :, 0] = SUBTRACT_LEFT
     lines[:, :, 1:4] = values[:, :, :3]
-    np.subtract(
-        values[:, :, 3:], values[:, :, :-3], out=lines[:, :, 4:]
-    )  # modulo 256, as PNG asks
+    np.subtract(values[:, :, 3:], values[:, :, :-3], out=lines[:, :, 4:])  # modulo 256: PNG's way
     head = SIGNATURE + _chunk(b"IHDR", struct.pack(">II5B", width, height, *EIGHT_BIT_RGB))
     tail = _chunk(b"IEND", b"")
-    files = [head + _chunk(b"IDAT", zlib.compress(image, COMPRESSION)) + tail for image in lines]
+    level = STORED if height * width <= SMALL else FAST
+    files = [head + _chunk(b"IDAT", zlib.compress(image, level)) + tail for image in lines]
     return files, [pixel_digest(image) for image in pixels]
 
 

@@ -16,7 +16,7 @@ from gendata.errors import GendataError
 from gendata.files import publish, remove_abandoned
 
 
-@pytest.mark.parametrize("shape", [(5, 12, 12), (2, 1, 1), (3, 7, 30), (1, 64, 1)])
+@pytest.mark.parametrize("shape", [(5, 12, 12), (2, 1, 1), (3, 7, 30), (1, 64, 1), (2, 70, 80)])
 def test_pixels_come_back(shape):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     files, digests = encode_batch(pixels)
