@@ -32,7 +32,7 @@ class Registry:
     def __init__(self, group: str, noun: str) -> None:
         self.group, self.noun = group, noun
         self._entries: dict[str, Callable[..., Any]] = {}
-        self._filled = False
+        self._filled = self._filling = False
 
     def register(self, name: str) -> Callable[[T], T]:
         """Registers the decorated callable under a name; a second one of that name is an error."""
@@ -72,9 +72,16 @@ class Registry:
         return self._entries[name]
 
     def _fill(self) -> None:
-        if self._filled:
+        if self._filled or self._filling:  # a module may ask while it is being imported
             return
-        self._filled = True
+        self._filling = True
+        try:
+            self._import_all()
+            self._filled = True  # not before: the next call shall meet a failed import again
+        finally:
+            self._filling = False
+
+    def _import_all(self) -> None:
         package = importlib.import_module(self.group)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.group}.{module.name}")

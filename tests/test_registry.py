@@ -1,5 +1,6 @@
 """Registries: our entries, third parties' entries, broken plugins, close names."""
 
+import importlib
 import subprocess
 import sys
 import textwrap
@@ -82,6 +83,25 @@ def test_plugin_draws_a_clone_and_broken_ones_warn(plugin_site, tmp_path):
 def test_unknown_name_lists_close_ones():
     with pytest.raises(GendataError, match="unknown sampler 'difusers'.*did you mean diffusers"):
         samplers.get("difusers")
+
+
+def test_a_failed_import_is_met_again_and_leaves_no_partial_list(tmp_path, monkeypatch):
+    package = tmp_path / "things"
+    package.mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    (package / "__init__.py").write_text(
+        "from gendata.registry import Registry\nregistry = Registry('things', 'thing')\n"
+    )
+    entry = "from things import registry\n@registry.register('{0}')\ndef {0}(): pass\n"
+    (package / "first.py").write_text(f"{entry.format('first')}registry.names()\n")
+    (package / "second.py").write_text("raise ImportError('no such library')")
+    registry = importlib.import_module("things").registry
+    for _ in range(2):
+        with pytest.raises(ImportError, match="no such library"):
+            registry.names()
+    (package / "second.py").write_text(entry.format("second") + "# now another length")
+    importlib.invalidate_caches()
+    assert registry.names() == ["first", "second"]
 
 
 def test_two_entries_of_one_name_are_an_error():
