@@ -7,16 +7,26 @@ import errno
 import json
 import os
 import re
+import shutil
 import socket
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from gendata.errors import GendataError
 
-__all__ = ["is_temporary", "publish", "remove_abandoned", "write_json", "write_text"]
+__all__ = [
+    "is_temporary",
+    "publish",
+    "publish_folder",
+    "remove_abandoned",
+    "write_json",
+    "write_text",
+]
 
+T = TypeVar("T")
 LONGEST_WRITE = 24 * 3600.0  # seconds since the last byte, after which a writer is gone
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<process>\d+)\.tmp")
 
@@ -53,6 +63,30 @@ def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
             do="make room or choose another folder; what is finished is kept, and the same "
             "command goes on",
         ) from error
+
+
+def publish_folder(folder: Path, write: Callable[[Path], T]) -> T:
+    """Fills a folder under a temporary name beside it and renames it when it is whole.
+
+    Args:
+        folder: one that does not exist or is empty.
+        write: fills the folder that it is given.
+
+    Returns:
+        What `write` returned.
+
+    Raises:
+        OSError: it cannot be written, or is there with content. Nothing of it is left behind.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
+    partial.mkdir()
+    try:
+        result = write(partial)
+        os.rename(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return result
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,7 +5,13 @@ from gendata.images.export import export_images
 from gendata.images.loader import Loader, make_loader
 from gendata.images.memory import ArrayImages, decode_all
 from gendata.images.open import open_images
-from gendata.images.subsets import Subset, balanced_split, balanced_subset, joined
+from gendata.images.subsets import (
+    Subset,
+    balanced_split,
+    balanced_subset,
+    check_same_classes,
+    joined,
+)
 
 __all__ = [
     "ArrayImages",
@@ -15,6 +21,7 @@ __all__ = [
     "Subset",
     "balanced_split",
     "balanced_subset",
+    "check_same_classes",
     "decode_all",
     "export_images",
     "joined",

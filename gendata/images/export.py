@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import tarfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from gendata.errors import GendataError
+from gendata.files import publish_folder
 from gendata.images.class_names import folder_names, write_class_names
 from gendata.images.damage import DamagedImage, report_damages
 from gendata.types import Images
@@ -58,21 +57,13 @@ def export_images(images: Images, out: str | Path, format: str = "imagefolder") 
         raise GendataError(f"unknown format '{format}'", expected=f"one of {', '.join(FORMATS)}")
     _check_empty(out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}"
-        partial.mkdir()
-        try:
-            count = FORMATS[format](images, partial)
-            os.rename(partial, out)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        return publish_folder(out, partial(FORMATS[format], images))
     except OSError as error:
         raise GendataError(
             f"'{images.name}' could not be written to '{out}'",
             found=error.strerror or error,
             do="make room or choose another --out; nothing was left behind",
         ) from error
-    return count
 
 
 def _check_empty(out: Path) -> None:
@@ -89,7 +80,7 @@ def _check_empty(out: Path) -> None:
 def _encoded(images: Images) -> Iterator[_Encoded]:
     """Yields every image as PNG, in order."""
     errors: list[DamagedImage] = []
-    rows = tqdm(range(len(images)), desc="export", delay=2, leave=False)
+    rows = tqdm(range(len(images)), desc="export", delay=2, leave=False, disable=None)
     for row in rows:
         try:
             pixels, label = images[row]

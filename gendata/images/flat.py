@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from gendata.errors import GendataError
+from gendata.files import publish_folder
 
 __all__ = ["FlatSource", "flattened"]
 
@@ -71,17 +69,10 @@ def flattened(
     if folder.is_dir():
         return folder
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{key}-"))
-        try:
-            _write(partial, files, column, read)
-            os.rename(partial, folder)
-        except OSError:
-            if not folder.is_dir():  # else another process has just written the same copy
-                raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        publish_folder(folder, lambda partial: _write(partial, files, column, read))
     except OSError as error:
+        if folder.is_dir():  # another process has just written the same copy
+            return folder
         raise GendataError(
             f"no random-access copy of '{files[0].parent}' could be written to {folder.parent}",
             found=error.strerror,

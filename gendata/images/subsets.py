@@ -13,7 +13,15 @@ from gendata.images.memory import ArrayImages
 from gendata.seeds import hash_seed
 from gendata.types import Images
 
-__all__ = ["Joined", "Subset", "balanced_split", "balanced_subset", "joined", "rows_by_class"]
+__all__ = [
+    "Joined",
+    "Subset",
+    "balanced_split",
+    "balanced_subset",
+    "check_same_classes",
+    "joined",
+    "rows_by_class",
+]
 
 
 class Subset:
@@ -95,13 +103,7 @@ def joined(first: Images, second: Images) -> Images:
     Raises:
         GendataError: the class lists differ, and how.
     """
-    if list(first.classes) != list(second.classes):
-        raise GendataError(
-            f"the class lists of '{first.name}' and '{second.name}' differ",
-            found=_difference(list(first.classes), list(second.classes)),
-            expected="the same names in the same order",
-            do="rename or export one set with the other's classes",
-        )
+    check_same_classes(first.name, first.classes, second.name, second.classes)
     if isinstance(first, ArrayImages) and isinstance(second, ArrayImages):
         if first.images.shape[1:] == second.images.shape[1:]:
             return ArrayImages(
@@ -112,6 +114,29 @@ def joined(first: Images, second: Images) -> Images:
                 (*first.damaged, *second.damaged),
             )
     return Joined(first, second)
+
+
+def check_same_classes(
+    first_name: str, first: Sequence[str], other_name: str, other: Sequence[str]
+) -> None:
+    """Makes sure that two class lists hold the same names in the same order.
+
+    Args:
+        first_name: what messages call the one.
+        first: its class names in label order.
+        other_name: what messages call the other.
+        other: its class names in label order.
+
+    Raises:
+        GendataError: they differ, and how.
+    """
+    if list(first) != list(other):
+        raise GendataError(
+            f"the class lists of '{first_name}' and '{other_name}' differ",
+            found=_difference(list(first), list(other)),
+            expected="the same names in the same order",
+            do="rename or export one set with the other's classes",
+        )
 
 
 def _check_counts(images: Images, needed: int, purpose: str) -> None:

@@ -24,7 +24,7 @@ def in_threads(work: Callable[[int], T], count: int, title: str) -> Iterator[T]:
         return [work(row) for row in range(start, min(start + ROWS_PER_TASK, count))]
 
     waiting: deque[Future[list[T]]] = deque()
-    bar = tqdm(total=count, desc=title, delay=2, leave=False)
+    bar = tqdm(total=count, desc=title, delay=2, leave=False, disable=None)
     with bar, ThreadPoolExecutor(threads) as pool:
         for start in range(0, count, ROWS_PER_TASK):
             waiting.append(pool.submit(task, start))

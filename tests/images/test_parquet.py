@@ -8,6 +8,7 @@ import torch
 
 from gendata.errors import GendataError
 from gendata.images import decode_all, open_images
+from gendata.images.flat import flattened
 
 
 @pytest.fixture
@@ -158,6 +159,20 @@ def test_sets_too_large_for_memory_read_a_flat_copy(write, small, tmp_path, monk
     write(tmp_path / "d" / "images-20.parquet", range(10))
     assert_same(open_images(tmp_path / "d"), small, [*range(20), *range(10)])
     assert len(list(copies.iterdir())) == 2
+
+
+def test_a_copy_that_another_process_wrote_meanwhile_is_taken(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = write(tmp_path / "x.parquet")
+
+    def read(file, column):
+        if not list((tmp_path / "home" / ".cache" / "gendata" / "flat").glob("[!.]*")):
+            flattened([path], "image", lambda *_: [b"theirs"])
+        yield b"ours"
+
+    copy = flattened([path], "image", read)
+    assert (copy / "bytes").read_bytes() == b"theirs"
+    assert [entry.name for entry in copy.parent.iterdir()] == [copy.name]
 
 
 def test_real_sets(shared):

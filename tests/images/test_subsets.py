@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gendata.errors import GendataError
-from gendata.images import ArrayImages, balanced_split, balanced_subset, joined
+from gendata.images import ArrayImages, balanced_split, balanced_subset, check_same_classes, joined
 from gendata.images.subsets import Joined
 
 
@@ -73,3 +73,9 @@ def test_union_refuses_other_classes_and_shows_the_difference(small, square):
     other = ArrayImages("other", ["cat", "emu", "dog"], small.images, small.labels)
     with pytest.raises(GendataError, match="label 1 is 'dog' in one, 'emu' in the other"):
         joined(small, other)
+
+
+def test_class_lists_agree_in_names_and_order():
+    check_same_classes("a", ["x", "y"], "b", ("x", "y"))
+    with pytest.raises(GendataError, match="of 'a' and 'b' differ; found 2 and 3 names, some rep"):
+        check_same_classes("a", ["x", "y"], "b", ["x", "y", "y"])
