@@ -18,7 +18,7 @@ def test_bars_are_for_terminals(small, tmp_path, monkeypatch, stderr):
 
     def recorded(*arguments, **options):
         bar = tqdm.tqdm(*arguments, **options)
-        disabled.append(bar.disable)
+        disabled.append(bool(bar.disable))
         return bar
 
     monkeypatch.setattr(threads, "tqdm", recorded)
