@@ -7,6 +7,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,14 +30,16 @@ SPLIT = re.compile(r"^(train|test|validation|valid|val|dev)\b|^(train|test|valid
 
 
 class ParquetSource:
-    """The image column of some files, held in memory as it is encoded."""
+    """The image column of some files, held in memory as it is encoded, once an image is asked for.
+
+    Opening a set, as the end of drawing does, costs no more than its labels.
+    """
 
     def __init__(self, files: Sequence[Path], column: str) -> None:
         self.files, self.column = list(files), column
-        self._load()
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return sum(pq.read_metadata(file).num_rows for file in self.files)
 
     def open(self, row: int) -> BinaryIO:
         """Opens one image."""
@@ -61,11 +64,14 @@ class ParquetSource:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.files, self.column = state["files"], state["column"]
-        self._load()
 
-    def _load(self) -> None:
-        self._chunks = [chunk for file in self.files for chunk in _encoded(file, self.column)]
-        self._ends = list(accumulate(len(chunk) for chunk in self._chunks))
+    @cached_property
+    def _chunks(self) -> list[pa.Array]:
+        return [chunk for file in self.files for chunk in _encoded(file, self.column)]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(len(chunk) for chunk in self._chunks))
 
 
 def read_parquet(
