@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pkgutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
 import click
 
@@ -29,13 +33,40 @@ class Commands(click.Group):
             return None
         return importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads what stands before the command; nothing at all asks for help."""
+        if not args:
+            return super().parse_args(ctx, args)
+        with one_line_errors():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Runs a command; a user's mistake becomes one line and exit status 2."""
-        try:
+        with one_line_errors():
             return super().invoke(ctx)
-        except GendataError as error:
-            click.echo(f"gendata: {error}", err=True)
-            sys.exit(2)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Tells a mistake in one line and exits: with 2, or with 1 where the machine is at fault."""
+    try:
+        yield
+    except GendataError as error:
+        _stop(str(error), 2)
+    except click.UsageError as error:
+        inner = error.ctx is not None and error.ctx.parent is not None
+        command = f"gendata {error.ctx.info_name}" if error.ctx and inner else "gendata"
+        message = " ".join(error.format_message().split()).rstrip(".")
+        _stop(f"{message}; see {command} --help", 2)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read our output has left: click ends quietly
+            raise
+        _stop(" ".join(str(error).split()), 1)
+
+
+def _stop(message: str, status: int) -> NoReturn:
+    click.echo(f"gendata: {message}", err=True)
+    sys.exit(status)
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

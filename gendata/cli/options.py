@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,9 @@ __all__ = [
     "seed_option",
 ]
 
+# To a sampler the names of all its classes, to `sample` a choice among them.
+SHARED = {"classes"}
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -37,8 +41,21 @@ def out_option(default: str | None = None) -> Callable[[F], F]:
         "--out",
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder for the results.",
+        callback=_check_writable,
         **kind,
     )
+
+
+def _check_writable(_: click.Context, __: click.Parameter, path: Path) -> Path:
+    """Refuses a folder that can be neither made nor written, before any work is done."""
+    present = next(each for each in (path, *path.absolute().parents) if os.path.exists(each))
+    if not present.is_dir() or not os.access(present, os.W_OK):
+        raise GendataError(
+            f"cannot write to {path}",
+            found=f"{present}, which is {'read-only' if present.is_dir() else 'a file'}",
+            do="choose another --out",
+        )
+    return path
 
 
 seed_option = click.option(
@@ -56,13 +73,26 @@ dry_run_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-def key_values(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Callback of repeated `-o key=value` options: values are read as JSON where they can be."""
+def key_values(
+    context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, Any]:
+    """Callback of repeated `-o key=value` options: values are read as JSON where they can be.
+
+    What the command has an option for is refused: one of the two would win unseen.
+    """
+    own = _by_option(context.command)
     options: dict[str, Any] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key:
             raise GendataError("an option is not of the form key=value", found=f"'{pair}'")
+        name = key.replace("-", "_")
+        if name in own.keys() - SHARED:
+            raise GendataError(
+                f"'{context.info_name}' has an option of its own for {key}",
+                found=f"{parameter.opts[0]} {pair}",
+                do=f"use {max(own[name].opts, key=len)}",
+            )
         try:
             options[key] = json.loads(value)
         except json.JSONDecodeError:
@@ -70,32 +100,59 @@ def key_values(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) ->
     return options
 
 
+def _by_option(command: click.Command) -> dict[str, click.Parameter]:
+    """Parameters by the names of their options, without dashes: `per_class`, `o`."""
+    return {
+        option.lstrip("-").replace("-", "_"): parameter
+        for parameter in command.params
+        for option in parameter.opts
+    }
+
+
 def _fill_defaults(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".toml":
-        values = tomllib.loads(text)
-    else:
-        import yaml
+    known: dict[str, click.Parameter] = {
+        **{str(parameter.name): parameter for parameter in context.command.params},
+        **_by_option(context.command),
+    }
+    values = {str(key).replace("-", "_"): value for key, value in _read_values(path).items()}
+    unknown = sorted(values.keys() - known.keys())
+    if unknown:
+        raise GendataError(
+            f"{path} names options that '{context.info_name}' does not have",
+            found=", ".join(unknown),
+            expected=f"some of {', '.join(sorted(known))}",
+        )
+    defaults = {known[key].name: _as_default(known[key], value) for key, value in values.items()}
+    context.default_map = {**(context.default_map or {}), **defaults}
 
-        values = yaml.safe_load(text) or {}
+
+def _read_values(path: Path) -> dict[str, Any]:
+    """Reads a YAML or TOML file of `key: value` lines."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise GendataError(f"{path} cannot be read", found=error) from error
     if not isinstance(values, dict):
         raise GendataError(
             f"{path} is not a configuration",
             found=type(values).__name__,
             expected="key: value lines",
         )
-    known = {parameter.name for parameter in context.command.params}
-    defaults = {str(key).replace("-", "_"): value for key, value in values.items()}
-    unknown = sorted(set(defaults) - {str(name) for name in known})
-    if unknown:
-        raise GendataError(
-            f"{path} names options that '{context.info_name}' does not have",
-            found=", ".join(unknown),
-            expected=f"some of {', '.join(sorted(str(name) for name in known))}",
-        )
-    context.default_map = {**(context.default_map or {}), **defaults}
+    return values
+
+
+def _as_default(parameter: click.Parameter, value: Any) -> Any:
+    """Writes a configured value as the command line would give it."""
+    if isinstance(value, dict) and parameter.callback is key_values:
+        return [f"{key}={json.dumps(each)}" for key, each in value.items()]
+    if getattr(parameter, "multiple", False) and not isinstance(value, list):
+        return [value]
+    return value
 
 
 config_option = click.option(

@@ -54,7 +54,7 @@ def test_a_training_and_its_repetition(folders):
     assert json.loads(again.stdout)["selections"]["last"]["test"]["images"] == 24
     other = run(*arguments, "--learning-rate", 0.01)
     assert other.exit_code == 2
-    assert "learning_rate 0.001 -> 0.01" in other.stderr
+    assert "learning_rate 0.001 there, 0.01 now" in other.stderr
     assert len(other.stderr.splitlines()) == 1
 
 
