@@ -6,9 +6,13 @@ the synthetic accuracy has saturated. The teacher sees four fixed views of each 
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
+import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +23,15 @@ from gendata.benchmarks.tables import StudyResult, Table
 from gendata.clone import ConfidenceFilter, draw_clone
 from gendata.errors import GendataError
 from gendata.files import write_json
-from gendata.gap import measure_gap
+from gendata.gap import GapReport, measure_gap
+from gendata.gap.measure import REAL, REAL_TEST
 from gendata.gap.page import write_page
 from gendata.images import balanced_split, balanced_subset, open_images
 from gendata.models import load_classifier
 from gendata.registry import studies
 from gendata.samplers import load_sampler
 from gendata.training import train
-from gendata.types import Images, Sampler
+from gendata.types import Classifier, Images, Sampler
 
 __all__ = ["METHODS", "MethodRow", "Outcome", "quickstart"]
 
@@ -34,6 +39,7 @@ DATA, TEST = "fashion-mnist:train", "fashion-mnist:test"
 SAMPLERS = ("embedded:fashion-diffusion", "embedded:fashion-gan")
 FILTER = "embedded:fashion-classifier"
 BATCH = 64
+THRESHOLD = 0.8  # of the filter's confidence
 VIEWS = 4  # fixed augmentations of an image: the teacher sees each of them once
 
 
@@ -65,6 +71,25 @@ METHODS = (
 
 
 @dataclass(frozen=True)
+class Settings:
+    """The arguments of `quickstart`, as given or resolved."""
+
+    out: Path
+    data: str
+    test: str | None
+    samplers: Sequence[str]
+    sampler_options: Mapping[str, Any]
+    filter: str | None
+    per_class: int
+    shots: int
+    epochs: int
+    size: int | None
+    seeds: int
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Everything the page shows.
 
@@ -82,7 +107,7 @@ class Outcome:
     samplers: Mapping[str, Sampler]
     clones: Mapping[str, Images]
     folders: Mapping[str, Path]
-    gap: Any
+    gap: GapReport
     results: Mapping[str, Sequence[float]]
     counts: Mapping[str, int]
     seconds: float
@@ -96,6 +121,7 @@ def quickstart(
     data: str = DATA,
     test: str | None = None,
     samplers: Sequence[str] = (),
+    sampler_options: Mapping[str, Any] | None = None,
     filter: str | None = None,
     per_class: int = 100,
     shots: int = 10,
@@ -112,6 +138,7 @@ def quickstart(
         data: real training images; `shots` of each class are what the few-shot methods may see.
         test: real test images; where none is given, a fifth of the data is held out.
         samplers: references; the embedded ones where the data are the embedded ones.
+        sampler_options: options that every sampler is loaded with.
         filter: classifier whose confidence filters the clones; None keeps every image.
         per_class: images of each class in a clone.
         shots: real images of each class for the few-shot methods.
@@ -124,67 +151,161 @@ def quickstart(
     Raises:
         GendataError: data of one's own without a sampler, or classes that differ.
     """
+    given = Settings(**locals())
     started = time.perf_counter()
-    out = Path(out)
-    if data == DATA:
-        test, filter = test or TEST, filter or FILTER
-        samplers = samplers or SAMPLERS
-    elif not samplers:
-        raise GendataError(
-            "images of your own need a sampler of their classes",
-            do="add --sampler diffusers:PATH, torchscript:PATH or folder:PATH",
-        )
-    real, unseen = real_sets(data, test, seed)
-    loaded = {name_of(reference): load_sampler(reference, device=device) for reference in samplers}
-    say(1, f"drawing {len(loaded)} clones of {per_class} images a class")
-    classifier = load_classifier(filter, device=device) if filter else None
-    accept = ConfidenceFilter(classifier, 0.8) if classifier else None
-    clones = {
-        name: draw_clone(sampler, per_class=per_class, out=out / name, filter=accept, seed=seed)
-        for name, sampler in loaded.items()
-    }
+    settings = resolved(given)
+    real, unseen = real_sets(settings.data, settings.test, settings.seed)
+    samplers_by_name = load_samplers(settings)
+    first = next(iter(samplers_by_name))
+    settings = replace(settings, size=settings.size or samplers_by_name[first].resolution)
+    classifier = (
+        load_classifier(settings.filter, device=device) if settings.filter is not None else None
+    )
+    say(1, f"drawing {len(samplers_by_name)} clones of {per_class} images a class")
+    clones = draw_clones(settings, samplers_by_name, classifier)
     say(2, "measuring the gap between the real images and the clones")
-    size = size or next(iter(loaded.values())).resolution
-    common: dict[str, Any] = {"size": size, "device": device}
-    gap = measure_gap(
-        real,
-        clones,
-        out=out / "gap",
-        test=unseen,
-        per_class=per_class,
-        seeds=2,
-        epochs=12,
-        batch_size=32,
-        **common,
-    )
-    say(3, f"training {len(METHODS)} classifiers on {next(iter(clones))}")
-    few, clone = balanced_subset(real, shots, seed), next(iter(clones.values()))
-    results = train_all(
-        clone, few, unseen, range(seed, seed + seeds), out / "runs", epochs=epochs, **common
-    )
+    gap = gap_of(settings, real, clones, unseen)
+    say(3, f"training {len(METHODS)} classifiers on {first}")
+    few = balanced_subset(real, shots, seed)
+    results = train_all(settings, clones[first], few, unseen)
+    say(4, "writing the report")
     outcome = Outcome(
-        samplers=loaded,
+        samplers=samplers_by_name,
         clones=clones,
-        folders={name: out / name for name in clones},
+        folders={name: clone_folder(settings, name) for name in clones},
         gap=gap,
         results=results,
         counts={
-            "clone": len(clone),
+            "clone": len(clones[first]),
             "few": len(few),
             "test": len(unseen),
             "epochs": epochs,
             "seeds": seeds,
         },
         seconds=time.perf_counter() - started,
-        command=f"gendata quickstart --data {data} --per-class {per_class} --shots {shots} "
-        f"--epochs {epochs} --seeds {seeds} --seed {seed}",
+        command=command_line(given),
     )
-    say(4, "writing the report")
-    write_page(quickstart_page(outcome, METHODS, classifier), out / "report.html")
-    table = results_table(outcome)
-    record = {"results": results, "counts": outcome.counts, "seconds": outcome.seconds}
-    write_json(out / "quickstart.json", record)
-    return StudyResult(record, [table])
+    return write_report(settings, outcome, classifier)
+
+
+def resolved(given: Settings) -> Settings:
+    """Fills in what belongs to the embedded data.
+
+    Raises:
+        GendataError: data of one's own without a sampler.
+    """
+    own = given.data != DATA
+    if own and not given.samplers:
+        raise GendataError(
+            "images of your own need a sampler of their classes",
+            do="add --sampler diffusers:PATH, torchscript:PATH or folder:PATH",
+        )
+    return replace(
+        given,
+        out=Path(given.out),
+        test=given.test or (None if own else TEST),
+        samplers=tuple(given.samplers or SAMPLERS),
+        sampler_options=dict(given.sampler_options or {}),
+        filter=given.filter or (None if own else FILTER),
+    )
+
+
+def load_samplers(settings: Settings) -> dict[str, Sampler]:
+    """Loads every sampler with the same options, by the name of its clone."""
+    return {
+        name: load_sampler(reference, device=settings.device, **settings.sampler_options)
+        for name, reference in zip(clone_names(settings.samplers), settings.samplers, strict=True)
+    }
+
+
+def clone_names(references: Sequence[str]) -> list[str]:
+    """Short names that differ: `embedded:fashion-gan` -> `fashion-gan`, the next `fashion-gan-2`.
+
+    None is a path, nor what the gap calls the real images.
+    """
+    names: list[str] = []
+    for reference in references:
+        stem = Path(reference.partition(":")[2] or reference).stem
+        plain = re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "clone"
+        name, number = plain, 2
+        while name in (REAL, REAL_TEST, *names):
+            name, number = f"{plain}-{number}", number + 1
+        names.append(name)
+    return names
+
+
+def clone_folder(settings: Settings, name: str) -> Path:
+    """Where a clone is."""
+    return settings.out / "clones" / name
+
+
+def draw_clones(
+    settings: Settings, samplers: Mapping[str, Sampler], classifier: Classifier | None
+) -> dict[str, Images]:
+    """Draws a clone from each sampler, filtered where there is a classifier."""
+    accept = None if classifier is None else ConfidenceFilter(classifier, THRESHOLD)
+    return {
+        name: draw_clone(
+            sampler,
+            settings.per_class,
+            clone_folder(settings, name),
+            filter=accept,
+            seed=settings.seed,
+            sampler_options=settings.sampler_options,
+        )
+        for name, sampler in samplers.items()
+    }
+
+
+def gap_of(
+    settings: Settings, real: Images, clones: Mapping[str, Images], unseen: Images
+) -> GapReport:
+    """Measures the gap with few, short trainings."""
+    return measure_gap(
+        real,
+        clones,
+        out=settings.out / "gap",
+        test=unseen,
+        per_class=settings.per_class,
+        seeds=2,
+        epochs=12,
+        batch_size=32,
+        size=settings.size,
+        device=settings.device,
+    )
+
+
+def command_line(given: Settings) -> str:
+    """What a person would type: every option that differs from its default."""
+    words = ["gendata", "quickstart"]
+    for name, parameter in inspect.signature(quickstart).parameters.items():
+        value = getattr(given, name)
+        if value == parameter.default or not value and not parameter.default:
+            continue
+        if name == "sampler_options":
+            for key, each in value.items():
+                words += ["-o", f"{key}={json.dumps(each)}"]
+        else:
+            option = "--sampler" if name == "samplers" else f"--{name.replace('_', '-')}"
+            for each in value if name == "samplers" else [value]:
+                words += [option, str(each)]
+    return shlex.join(words)
+
+
+def write_report(
+    settings: Settings, outcome: Outcome, classifier: Classifier | None
+) -> StudyResult:
+    """Writes the page and the record."""
+    write_page(quickstart_page(outcome, METHODS, classifier), settings.out / "report.html")
+    record = {
+        "results": outcome.results,
+        "counts": outcome.counts,
+        "seconds": outcome.seconds,
+        "settings": {**asdict(settings), "out": str(settings.out)},
+        "command": outcome.command,
+    }
+    write_json(settings.out / "quickstart.json", record)
+    return StudyResult(record, [results_table(outcome)])
 
 
 def say(step: int, what: str) -> None:
@@ -192,57 +313,49 @@ def say(step: int, what: str) -> None:
     click.echo(f"[{step}/4] {what}", err=True)
 
 
-def name_of(reference: str) -> str:
-    """A clone's short name: `embedded:fashion-gan` -> `fashion-gan`."""
-    return Path(reference.partition(":")[2]).stem or reference
-
-
 def real_sets(data: str, test: str | None, seed: int) -> tuple[Images, Images]:
-    """Opens training and test images; without a test set a fifth of each class is held out."""
+    """Opens training and test images; without a test set a fifth of each class is held out.
+
+    Two at least, which is what the gap compares.
+    """
     real = open_images(data)
     if test is not None:
         return real, open_images(test)
-    held_out = max(1, len(real) // len(real.classes) // 5)
+    held_out = max(2, len(real) // len(real.classes) // 5)
     unseen, rest = balanced_split(real, held_out, seed)
     return rest, unseen
 
 
 def train_all(
-    clone: Images,
-    few: Images,
-    test: Images,
-    seeds: range,
-    out: Path,
-    *,
-    epochs: int,
-    **common: Any,
+    settings: Settings, clone: Images, few: Images, test: Images
 ) -> dict[str, list[float]]:
     """Trains every method with every seed; a finished run is not repeated."""
     results: dict[str, list[float]] = {}
     for row in METHODS:
-        for seed in seeds:
+        for seed in range(settings.seed, settings.seed + settings.seeds):
             result = train(
                 synthetic=clone if row.method != "real" else None,
                 real=few if row.setting == "few-shot" else None,
                 test=test,
                 method=row.method,
                 # An epoch of the few real images alone is a tenth of the steps of the others.
-                epochs=epochs if row.method != "real" else 5 * epochs,
+                epochs=settings.epochs if row.method != "real" else 5 * settings.epochs,
                 batch_size=BATCH,
                 views=VIEWS,
+                size=settings.size,
                 seed=seed,
-                out=out / f"{row.method}-{seed}",
-                **(guidance_options(common["size"]) if row.guided else {}),
-                **common,
+                device=settings.device,
+                out=settings.out / "runs" / f"{row.method}-{seed}",
+                **(guidance_options(settings.size) if row.guided else {}),
             )
             results.setdefault(row.method, []).append(result.test_accuracy)
             click.echo(f"      {row.title}, seed {seed}: {result.test_accuracy:.1%}", err=True)
     return results
 
 
-def guidance_options(size: int) -> dict[str, Any]:
+def guidance_options(size: int | None) -> dict[str, Any]:
     """The teacher's input and the weight, chosen on real training images, never on test images."""
-    return {"teacher_size": min(224, max(64, size)), "pg_weight": 1.0}
+    return {"teacher_size": min(224, max(64, size or 0)), "pg_weight": 1.0}
 
 
 def results_table(outcome: Outcome) -> Table:

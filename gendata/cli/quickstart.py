@@ -11,6 +11,7 @@ from gendata.cli.options import (
     device_option,
     echo_result,
     json_option,
+    key_values,
     out_option,
     seed_option,
 )
@@ -23,6 +24,15 @@ __all__ = ["command"]
 @click.option("--data", default=None, help="Real training images of your own.")
 @click.option("--test", default=None, help="Real test images of your own.")
 @click.option("--sampler", "samplers", multiple=True, help="Sampler of your classes; repeatable.")
+@click.option(
+    "--sampler-option",
+    "-o",
+    "sampler_options",
+    multiple=True,
+    callback=key_values,
+    metavar="KEY=VALUE",
+    help="An option of every sampler, such as z_dim=128; may be repeated.",
+)
 @click.option("--filter", default=None, help="Classifier whose confidence filters the clones.")
 @click.option("--per-class", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--shots", type=click.IntRange(1), default=10, show_default=True)
