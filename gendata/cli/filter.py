@@ -15,7 +15,7 @@ from gendata.cli.options import (
     out_option,
     seed_option,
 )
-from gendata.cli.sample import echo_clone, load_filter
+from gendata.cli.sample import echo_clone, load_filter, refuse_without_filter
 
 __all__ = ["command"]
 
@@ -38,9 +38,7 @@ __all__ = ["command"]
 @click.option(
     "--label",
     type=click.Choice(["agree", "condition", "classifier"]),
-    default="agree",
-    show_default=True,
-    help="Whose label counts, with --filter.",
+    help="With --filter, whose label counts; agree by default.",
 )
 @click.option(
     "--filter-option",
@@ -73,7 +71,7 @@ def command(
     out: Path,
     judge: str | None,
     threshold: float,
-    label: str,
+    label: str | None,
     judge_options: dict[str, Any],
     per_class: int | None,
     seed: int,
@@ -97,6 +95,7 @@ def command(
 
     keep = load_filter(judge, threshold, label, device, judge_options)
     if keep is None:
+        refuse_without_filter(per_class=per_class, o=options)
         filter_clone(images.removeprefix("clone:"), threshold, out)
     else:
         filter_images(

@@ -18,11 +18,12 @@ from gendata.cli.options import (
     out_option,
     seed_option,
 )
+from gendata.errors import GendataError
 
 if TYPE_CHECKING:
     from gendata.clone import ConfidenceFilter
 
-__all__ = ["command", "echo_clone", "load_filter"]
+__all__ = ["command", "echo_clone", "load_filter", "refuse_without_filter"]
 
 
 @click.command("sample")
@@ -146,15 +147,29 @@ def load_filter(
     device: str,
     options: dict[str, Any],
 ) -> ConfidenceFilter | None:
-    """Loads the classifier and makes the filter; the threshold is checked before either."""
+    """Loads the classifier and makes the filter; the threshold is checked before either.
+
+    Raises:
+        GendataError: options of a filter, and none.
+    """
     from gendata.clone import ConfidenceFilter
     from gendata.clone.filter import check_threshold
     from gendata.models import load_classifier
 
     check_threshold(threshold)
     if reference is None:
+        refuse_without_filter(label=label, filter_option=options)
         return None
     return ConfidenceFilter(load_classifier(reference, device=device, **options), threshold, label)
+
+
+def refuse_without_filter(**given: Any) -> None:
+    """Refuses options that would be ignored where there is no --filter."""
+    ignored = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if ignored:
+        raise GendataError(
+            f"{' and '.join(ignored)} would be ignored", do="add --filter CLASSIFIER"
+        )
 
 
 def echo_clone(folder: Path, as_json: bool) -> None:

@@ -118,6 +118,25 @@ def test_mistakes_exit_with_2_and_one_line(folder, tmp_path):
     assert run("verify", tmp_path).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["sample", "--per-class", "1", "--label", "agree"], "--label"),
+        (["sample", "--per-class", "1", "--filter-option", "input_size=8"], "--filter-option"),
+        (["filter", "--threshold", "0.9", "--label", "agree"], "--label"),
+        (["filter", "--threshold", "0.9", "--filter-option", "a=1"], "--filter-option"),
+        (["filter", "--threshold", "0.9", "--per-class", "3"], "--per-class"),
+    ],
+)
+def test_options_of_a_filter_are_refused_without_one(folder, tmp_path, words, named):
+    sampler = f"torchscript:{folder / 'generator.pt'}"
+    options = ["-o", "z_dim=48", "-o", "classes=3"] if words[0] == "sample" else []
+    result = run(words[0], sampler, *words[1:], *options, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert f"{named} would be ignored; add --filter" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_damaged_clone_exits_with_1(folder, tmp_path):
     run(*arguments(folder, tmp_path / "clone"))
     (tmp_path / "clone/shard-00000.parquet").unlink()
