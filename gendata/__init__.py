@@ -9,10 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gendata.clone import ConfidenceFilter, draw_clone, verify_clone
+    from gendata.clone import (
+        ConfidenceFilter,
+        draw_clone,
+        filter_clone,
+        filter_images,
+        verify_clone,
+    )
     from gendata.errors import GendataError
     from gendata.gap import measure_gap
-    from gendata.images import export_images, open_images
+    from gendata.images import balanced_split, balanced_subset, export_images, open_images
     from gendata.models import load_classifier
     from gendata.samplers import load_sampler
     from gendata.training import train
@@ -22,8 +28,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "ConfidenceFilter": "gendata.clone",
     "GendataError": "gendata.errors",
+    "balanced_split": "gendata.images",
+    "balanced_subset": "gendata.images",
     "draw_clone": "gendata.clone",
     "export_images": "gendata.images",
+    "filter_clone": "gendata.clone",
+    "filter_images": "gendata.clone",
     "load_classifier": "gendata.models",
     "load_sampler": "gendata.samplers",
     "measure_gap": "gendata.gap",
@@ -35,8 +45,12 @@ _HOMES = {
 __all__ = [
     "ConfidenceFilter",
     "GendataError",
+    "balanced_split",
+    "balanced_subset",
     "draw_clone",
     "export_images",
+    "filter_clone",
+    "filter_images",
     "load_classifier",
     "load_sampler",
     "measure_gap",

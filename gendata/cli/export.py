@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,11 @@ from gendata.cli.options import (
     key_values,
     limit_option,
     out_option,
+    seed_option,
 )
+
+if TYPE_CHECKING:
+    from gendata.types import Images
 
 __all__ = ["command"]
 
@@ -30,7 +35,16 @@ __all__ = ["command"]
     help="Layout to write.",
 )
 @out_option()
+@click.option(
+    "--per-class", type=click.IntRange(1), help="Write this many of each class, chosen by --seed."
+)
+@click.option(
+    "--held-out",
+    type=click.IntRange(1),
+    help="Leave out the images that --per-class with this number and seed would write.",
+)
 @limit_option
+@seed_option
 @click.option("--download", is_flag=True, help="Allow a known set to be downloaded.")
 @click.option("--strict", is_flag=True, help="Stop at damaged images, which are else left out.")
 @click.option(
@@ -47,7 +61,10 @@ def command(
     reference: str,
     layout: str,
     out: Path,
+    per_class: int | None,
+    held_out: int | None,
     limit: int | None,
+    seed: int,
     download: bool,
     strict: bool,
     options: dict[str, Any],
@@ -60,13 +77,26 @@ def command(
     \b
     Examples:
       gendata export clone --format imagefolder --out clone-folders
-      gendata export fashion-mnist:test --format webdataset --out fashion-tars
+      gendata export fashion-mnist:train --per-class 10 --format webdataset --out few
     """
-    from gendata.images import Subset, export_images, open_images
+    from gendata.images import balanced_split, balanced_subset, export_images, open_images
 
     images = open_images(reference, download=download, strict=strict, **options)
-    if limit is not None and limit < len(images):
-        images = Subset(images, range(limit))
+    if held_out is not None:
+        images = balanced_split(images, held_out, seed)[1]
+    if per_class is not None:
+        images = balanced_subset(images, per_class, seed)
+    if limit is not None:
+        images = _limited(images, limit, seed)
     count = export_images(images, out, layout)
     result = {"images": count, "classes": len(images.classes), "format": layout, "out": str(out)}
     echo_result(result, f"{count} images of {len(images.classes)} classes in {out}", as_json)
+
+
+def _limited(images: Images, limit: int, seed: int) -> Images:
+    """Takes at most `limit` images, of each class equally many as far as it has them."""
+    from gendata.images.subsets import Subset, rows_by_class
+
+    turns = chain.from_iterable(zip_longest(*rows_by_class(images, seed)))
+    rows = [row for row in turns if row is not None]
+    return Subset(images, sorted(rows[:limit]))

@@ -1,9 +1,11 @@
 import json
 
+import numpy as np
+import torch
 from click.testing import CliRunner
 
 from gendata.cli import main
-from gendata.images import open_images
+from gendata.images import balanced_subset, open_images
 
 
 def test_export_writes_and_tells(tmp_path):
@@ -12,11 +14,35 @@ def test_export_writes_and_tells(tmp_path):
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert told["images"] == 30 and told["classes"] == 10 and told["format"] == "webdataset"
-    original = open_images("fashion-mnist:test")
-    assert open_images(tmp_path / "out").labels.tolist() == original.labels[:30].tolist()
+    assert np.bincount(open_images(tmp_path / "out").labels).tolist() == [3] * 10
     again = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out")])
     assert again.exit_code == 2 and "is not empty" in again.stderr
     assert again.stderr.count("\n") == 1
+
+
+def test_few_of_each_class_and_the_others(tmp_path):
+    """What --per-class writes is what --held-out leaves, with one seed."""
+    make = ["export", "fashion-mnist:test", "--format", "parquet", "--json", "--out"]
+    small = str(tmp_path / "small")
+    assert CliRunner().invoke(main, [*make, small, "--per-class", "6"]).exit_code == 0
+
+    def rows(name, *words):
+        words = ["export", small, "--format", "parquet", "--seed", "7", *words]
+        result = CliRunner().invoke(main, [*words, "--out", str(tmp_path / name)])
+        assert result.exit_code == 0, result.output
+        images = open_images(tmp_path / name)
+        return images, {images[row][0].numpy().tobytes() for row in range(len(images))}
+
+    few, few_pixels = rows("few", "--per-class", "2")
+    rest, rest_pixels = rows("rest", "--held-out", "2")
+    some, some_pixels = rows("some", "--held-out", "2", "--per-class", "3")
+    assert np.bincount(few.labels).tolist() == [2] * 10
+    assert np.bincount(rest.labels).tolist() == [4] * 10
+    assert np.bincount(some.labels).tolist() == [3] * 10
+    assert not few_pixels & rest_pixels and some_pixels < rest_pixels
+    assert torch.equal(few[0][0], balanced_subset(open_images(small), 2, 7)[0][0])
+    limited, _ = rows("limited", "--limit", "13")
+    assert np.bincount(limited.labels).tolist() == [2] * 3 + [1] * 7
 
 
 def test_reference_options_and_mistakes(tmp_path):
