@@ -1,0 +1,48 @@
+"""`gendata bench`: a study by name, its options, its tables."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from gendata.benchmarks.tables import StudyResult, Table
+from gendata.cli import main
+from gendata.registry import studies
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """A study `counting` that returns what it was given."""
+    studies.names()  # fills the registry, which is then restored
+
+    def counting(*, out, upto=3, only="all"):
+        table = Table(("upto",), [(str(upto),)], f"Counted {only}.")
+        return StudyResult({"upto": upto, "only": only, "out": str(out)}, [table])
+
+    monkeypatch.setitem(studies._entries, "counting", counting)
+
+
+def run(*words):
+    return CliRunner().invoke(main, ["bench", *map(str, words)])
+
+
+def test_tables_for_people_and_numbers_for_programs(study, tmp_path):
+    words = ["counting", "-o", "upto=5", "-o", "only=odd", "--out", tmp_path / "out"]
+    assert run(*words).stdout == "Counted odd.\n\nupto\n----\n5\n"
+    found = json.loads(run(*words, "--json").stdout)
+    assert found == {"upto": 5, "only": "odd", "out": str(tmp_path / "out")}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["countin"], "did you mean counting"),
+        (["counting", "-o", "up=5"], "'counting' has no option up; expected some of only, upto"),
+        (["counting", "-o", "upto"], "not of the form key=value"),
+        ([], "Missing argument 'STUDY'; see gendata bench --help"),
+    ],
+)
+def test_mistakes_are_one_line(study, tmp_path, words, message):
+    result = run(*words, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert message in result.stderr and result.stderr.count("\n") == 1
