@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from gendata.errors import GendataError
@@ -13,7 +15,7 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """Turns "auto" or a device's name into a device that is there.
 
     Args:
-        name: "auto" (an accelerator if there is one, else the CPU), "cpu", "cuda", "cuda:1", …
+        name: "auto" (an accelerator if there is one, this rank's own under a launcher, else the CPU), "cpu", "cuda", "cuda:1", …
 
     Raises:
         GendataError: no such device on this machine.
@@ -22,7 +24,7 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
         return name
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)

@@ -25,6 +25,6 @@ def read_torchscript(path: str | Path) -> nn.Module:
     except (RuntimeError, ValueError) as error:
         raise GendataError(
             f"{path} cannot be read as TorchScript",
-            found=str(error).strip().splitlines()[0],
+            found="no TorchScript archive, or a damaged one",
             expected="a file written by torch.jit.save",
         ) from error
