@@ -11,6 +11,7 @@ from typing import Any
 
 from gendata.errors import GendataError
 from gendata.files import is_temporary, write_json
+from gendata.settings_difference import settings_difference
 
 __all__ = ["Run", "json_values", "open_run", "read_run", "versions"]
 
@@ -62,13 +63,11 @@ def open_run(folder: Path, wanted: Run, extend: bool) -> Run:
         wanted.write(folder)
         return wanted
     present = read_run(folder)
-    differences = _differences(present.settings, wanted.settings)
-    if differences:
+    difference = settings_difference(present.settings, wanted.settings)
+    if difference:
         raise GendataError(
             f"{folder} was drawn with other settings",
-            found=", ".join(
-                f"{name} {there} there, {here} now" for name, there, here in differences
-            ),
+            found=difference,
             do="use the same settings to continue it, or another folder",
         )
     run = replace(
@@ -140,21 +139,3 @@ def _extents(folder: Path, present: Run, per_class: int, extend: bool) -> tuple[
             do="pass --extend (extend=True) to draw the missing ones",
         )
     return (*present.extents, per_class)
-
-
-def _differences(there: Any, here: Any, name: str = "") -> list[tuple[str, Any, Any]]:
-    """Lists settings that differ, by dotted name."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        return [
-            difference
-            for key in sorted(there.keys() | here.keys())
-            for difference in _differences(
-                there.get(key), here.get(key), f"{name}.{key}" if name else key
-            )
-        ]
-    return [] if there == here else [(name, _short(there), _short(here))]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}…"

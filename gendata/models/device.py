@@ -15,7 +15,8 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """Turns "auto" or a device's name into a device that is there.
 
     Args:
-        name: "auto" (an accelerator if there is one, this rank's own under a launcher, else the CPU), "cpu", "cuda", "cuda:1", …
+        name: "auto" (an accelerator if there is one, under a launcher this rank's own, else the
+            CPU), "cpu", "cuda", "cuda:1", …
 
     Raises:
         GendataError: no such device on this machine.
