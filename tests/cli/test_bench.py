@@ -46,3 +46,28 @@ def test_mistakes_are_one_line(study, tmp_path, words, message):
     result = run(*words, "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert message in result.stderr and result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """The speed study with two parts that measure nothing."""
+    studies.names()  # registers the study
+    from gendata.benchmarks import speed as package
+    from gendata.benchmarks.speed.measurement import Measurement
+
+    stubs = {
+        "drawing": lambda: [Measurement("overhead", ">= 0.9", "0.95", 0.95, "3 repeats")],
+        "loading": lambda: [Measurement("epochs", "", "7", 7.0, "1 repeat")],
+    }
+    monkeypatch.setattr(package, "PARTS", stubs)
+
+
+def test_speed_measures_the_parts_asked_for(parts, tmp_path):
+    shown = run("speed", "-o", "only=drawing,loading", "--out", tmp_path)
+    assert shown.exit_code == 0 and "overhead  >= 0.9  0.95" in shown.stdout
+    assert "epochs    shown   7" in shown.stdout
+    found = json.loads(run("speed", "-o", "only=loading", "--out", tmp_path, "--json").stdout)
+    assert [each["name"] for each in found["measurements"]] == ["epochs"]
+    assert json.loads((tmp_path / "speed.json").read_text()) == found
+    refused = run("speed", "-o", "only=flying", "--out", tmp_path)
+    assert refused.exit_code == 2 and "expected some of drawing, loading" in refused.stderr
