@@ -120,7 +120,7 @@ def quickstart(
     out: Path,
     data: str = DATA,
     test: str | None = None,
-    samplers: Sequence[str] = (),
+    samplers: str | Sequence[str] = (),
     sampler_options: Mapping[str, Any] | None = None,
     filter: str | None = None,
     per_class: int = 100,
@@ -137,7 +137,7 @@ def quickstart(
         out: folder for clones, runs, `quickstart.json` and `report.html`; run again to continue.
         data: real training images; `shots` of each class are what the few-shot methods may see.
         test: real test images; where none is given, a fifth of the data is held out.
-        samplers: references; the embedded ones where the data are the embedded ones.
+        samplers: one reference or several; the embedded ones where the data are the embedded ones.
         sampler_options: options that every sampler is loaded with.
         filter: classifier whose confidence filters the clones; None keeps every image.
         per_class: images of each class in a clone.
@@ -151,6 +151,7 @@ def quickstart(
     Raises:
         GendataError: data of one's own without a sampler, or classes that differ.
     """
+    samplers = (samplers,) if isinstance(samplers, str) else tuple(samplers)
     given = Settings(**locals())
     started = time.perf_counter()
     settings = resolved(given)
@@ -204,7 +205,7 @@ def resolved(given: Settings) -> Settings:
         given,
         out=Path(given.out),
         test=given.test or (None if own else TEST),
-        samplers=tuple(given.samplers or SAMPLERS),
+        samplers=given.samplers or SAMPLERS,
         sampler_options=dict(given.sampler_options or {}),
         filter=given.filter or (None if own else FILTER),
     )

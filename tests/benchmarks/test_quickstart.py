@@ -70,7 +70,7 @@ def written(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_images_in_folders(folder, monkeypatch):
+def test_images_in_folders(folder):
     out = folder / "out"
     words = ["--data", folder / "real", "--sampler", f"folder:{folder / 'made'}", "--out", out]
     first = run(*words)
@@ -89,6 +89,16 @@ def test_images_in_folders(folder, monkeypatch):
     assert again["results"] == first["results"]
     assert written(out / "runs") == trained
     assert json.loads((out / "quickstart.json").read_text()) == again
+
+    options = first["settings"] | {"samplers": f"folder:{folder / 'made'}"}
+    pairs = [
+        word
+        for name in ("data", "samplers", "per_class", "shots", "epochs", "seeds", "device")
+        for word in ("-o", f"{name}={options[name]}")
+    ]
+    bench = CliRunner().invoke(main, ["bench", "quickstart", *pairs, "--out", str(out), "--json"])
+    assert json.loads(bench.stdout)["command"] == first["command"]
+    assert written(out / "runs") == trained
 
 
 def test_generator_with_options_and_a_filter(folder):
