@@ -36,6 +36,7 @@ def test_clone_that_was_not_drawn_slot_by_slot_has_none(tmp_path, kind):
         "classifier": TinySampler(),
     }[kind]
     draw_clone(sampler, 5, tmp_path, filter=judge, batch_size=8, progress=False)
+    (tmp_path / "shard-00000.parquet").write_bytes(b"not searched: no slot had attempts")
     rejected = remake_rejected(tmp_path, sampler, 3)
     assert rejected.images.shape == (0, 3, 12, 12) and not len(rejected.seeds)
 
