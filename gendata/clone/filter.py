@@ -106,10 +106,11 @@ def check_threshold(threshold: float) -> None:
 def match_columns(classifier: Classifier, outputs: int, names: Sequence[str]) -> list[int]:
     """Finds which of the classifier's outputs is which of the sampler's classes.
 
-    The same names in another order are matched by name, names of two vocabularies by position.
+    The same names in another order are matched by name; where one side has no names, or numbers
+    for names, by position.
 
     Raises:
-        GendataError: another number of classes, or names shared in different places.
+        GendataError: another number of classes, or other names.
     """
     theirs = list(classifier.classes) if classifier.classes is not None else list(names)
     if outputs != len(names) or len(theirs) != len(names):
@@ -120,14 +121,19 @@ def match_columns(classifier: Classifier, outputs: int, names: Sequence[str]) ->
         )
     if len(set(theirs)) == len(theirs) and set(theirs) == set(names):
         return [theirs.index(name) for name in names]
-    moved = [name for at, name in enumerate(names) if name in theirs and theirs[at] != name]
-    if moved:
+    if not (_unnamed(theirs) or _unnamed(names)):
+        strange = next(name for name in theirs if name not in names)
         raise GendataError(
-            f"the classifier {classifier.name} orders its classes differently",
-            found=f"'{moved[0]}' in another place, beside names that the sampler does not have",
-            expected="the sampler's classes",
+            f"the classifier {classifier.name} knows other classes than the sampler",
+            found=f"'{strange}'",
+            expected=f"{', '.join(map(repr, list(names)[:3]))}, …",
+            do="use another classifier, or name its outputs in the sampler's words (classes=[…])",
         )
     return list(range(outputs))
+
+
+def _unnamed(names: Sequence[str]) -> bool:
+    return all(str(name).isdecimal() for name in names)
 
 
 def _probabilities(classifier: Classifier, images: Tensor) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from tiny import (
 )
 
 from gendata.clone import ConfidenceFilter, draw_clone
+from gendata.clone.filter import match_columns
 from gendata.errors import GendataError
 
 
@@ -214,3 +216,19 @@ def test_run_file_is_the_same_for_every_rank(tmp_path):
     draw_tiny(tmp_path / "b", shard=(0, 1))
     one, two = (json.loads((tmp_path / name / "run.json").read_text()) for name in "ab")
     assert one == two and one["finished"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "columns"),
+    [(["a", "b", "c"], [0, 1, 2]), (["c", "a", "b"], [1, 2, 0]), (["0", "1", "2"], [0, 1, 2])],
+)
+def test_classifier_columns_are_matched_by_name(theirs, columns):
+    classifier = SimpleNamespace(name="judge", classes=theirs)
+    assert match_columns(classifier, 3, ["a", "b", "c"]) == columns
+
+
+@pytest.mark.parametrize("theirs", [["x", "y", "z"], ["a", "b", "z"]])
+def test_classifier_of_other_classes_is_refused(theirs):
+    classifier = SimpleNamespace(name="judge", classes=theirs)
+    with pytest.raises(GendataError, match="knows other classes than the sampler; found '[xz]'"):
+        match_columns(classifier, 3, ["a", "b", "c"])
