@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gendata.errors import GendataError
-from gendata.images import ArrayImages, balanced_split, balanced_subset, make_loader
+from gendata.images import (
+    ArrayImages,
+    balanced_split,
+    balanced_subset,
+    check_same_classes,
+    make_loader,
+)
 from gendata.types import Images
 
 __all__ = ["HELD_OUT_SHARE", "Part", "common_size", "decoded", "equal_parts"]
@@ -47,12 +53,7 @@ def common_size(
     """
     (first, real), *others = sources.items()
     for name, images in others:
-        if list(images.classes) != list(real.classes):
-            raise GendataError(
-                f"the classes of '{first}' and '{name}' differ",
-                found=_difference(list(real.classes), list(images.classes)),
-                expected="the same names in the same order",
-            )
+        check_same_classes(first, real.classes, name, images.classes)
     fewest = {name: _fewest(images) for name, images in sources.items()}
     name, (count, label) = min(fewest.items(), key=lambda item: item[1])
     ceiling = [] if limit is None else [limit // len(real.classes)]
@@ -108,11 +109,3 @@ def _fewest(images: Images) -> tuple[int, int]:
     """The size of the smallest class, and which one it is."""
     counts = np.bincount(np.asarray(images.labels), minlength=len(images.classes))
     return int(counts.min()), int(counts.argmin())
-
-
-def _difference(real: list[str], other: list[str], shown: int = 3) -> str:
-    missing = [repr(name) for name in real if name not in other]
-    surplus = [repr(name) for name in other if name not in real]
-    parts = [f"{len(missing)} missing ({', '.join(missing[:shown])})"] if missing else []
-    parts += [f"{len(surplus)} unknown ({', '.join(surplus[:shown])})"] if surplus else []
-    return " and ".join(parts) or "another order"

@@ -133,7 +133,7 @@ def check_same_classes(
     if list(first) != list(other):
         raise GendataError(
             f"the class lists of '{first_name}' and '{other_name}' differ",
-            found=_difference(list(first), list(other)),
+            found=_difference(first_name, list(first), other_name, list(other)),
             expected="the same names in the same order",
             do="rename or export one set with the other's classes",
         )
@@ -151,20 +151,21 @@ def _check_counts(images: Images, needed: int, purpose: str) -> None:
         )
 
 
-def _difference(first: list[str], second: list[str], shown: int = 5) -> str:
-    only_first = [name for name in first if name not in second]
-    only_second = [name for name in second if name not in first]
+def _difference(
+    first_name: str, first: list[str], other_name: str, other: list[str], shown: int = 5
+) -> str:
     parts = [
-        f"{len(names)} only in the {which}: {', '.join(map(repr, names[:shown]))}"
-        + (", …" if len(names) > shown else "")
-        for which, names in (("first", only_first), ("second", only_second))
+        f"only {name} has {', '.join(map(repr, names[:shown]))}"
+        + (f" and {len(names) - shown} more" if len(names) > shown else "")
+        for name, names in (
+            (first_name, [label for label in first if label not in other]),
+            (other_name, [label for label in other if label not in first]),
+        )
         if names
     ]
     if parts:
         return "; ".join(parts)
-    if len(first) != len(second):
-        return f"{len(first)} and {len(second)} names, some repeated"
-    place = next(i for i, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1])
-    return (
-        f"another order: label {place} is {first[place]!r} in one, {second[place]!r} in the other"
-    )
+    if len(first) != len(other):
+        return f"{len(first)} and {len(other)} names, some repeated"
+    place = next(i for i, pair in enumerate(zip(first, other, strict=True)) if pair[0] != pair[1])
+    return f"label {place} is {first[place]!r} in {first_name}, {other[place]!r} in {other_name}"

@@ -10,7 +10,14 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from gendata.errors import GendataError
-from gendata.images import Loader, balanced_split, joined, make_loader, open_images
+from gendata.images import (
+    Loader,
+    balanced_split,
+    check_same_classes,
+    joined,
+    make_loader,
+    open_images,
+)
 from gendata.seeds import hash_seed
 from gendata.training.settings import Settings
 from gendata.types import Batch, Examples, Images, Stage
@@ -76,7 +83,9 @@ def open_roles(
             raise GendataError(
                 f"the method needs {role} images", found="none", do=f"give {role}=…"
             )
-    _check_classes(opened)
+    (first, images), *others = opened.items()
+    for role, other in others:
+        check_same_classes(first, images.classes, role, other.classes)
     needed = {"target-val": "validation", "oracle": "test"}.get(settings.select)
     if needed is not None and needed not in opened:
         raise GendataError(
@@ -117,28 +126,6 @@ def _decoded(images: Images, size: int | None) -> Images:
 def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
     per_class = max(1, len(images) // len(images.classes) // HELD_OUT_SHARE)
     return balanced_split(images, per_class, seed)
-
-
-def _check_classes(opened: Mapping[str, Images]) -> None:
-    (first, images), *others = opened.items()
-    for role, other in others:
-        ours, theirs = list(images.classes), list(other.classes)
-        if ours == theirs:
-            continue
-        missing = [repr(name) for name in ours if name not in theirs][:5]
-        surplus = [repr(name) for name in theirs if name not in ours][:5]
-        parts = [f"only {first} has {', '.join(missing)}"] if missing else []
-        parts += [f"only {role} has {', '.join(surplus)}"] if surplus else []
-        if not parts:
-            label = next(
-                i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]
-            )
-            parts = [f"label {label} is {ours[label]!r} in {first}, {theirs[label]!r} in {role}"]
-        raise GendataError(
-            f"the classes of the {first} and the {role} images differ",
-            found="; ".join(parts),
-            expected="the same names in the same order",
-        )
 
 
 def source_loaders(

@@ -68,10 +68,10 @@ def test_union_has_both_in_order(small, square):
 
 
 def test_union_refuses_other_classes_and_shows_the_difference(small, square):
-    with pytest.raises(GendataError, match="3 only in the first: 'cat', 'dog', 'emu'"):
+    with pytest.raises(GendataError, match="only .* has 'cat', 'dog', 'emu'; only "):
         joined(small, square)
     other = ArrayImages("other", ["cat", "emu", "dog"], small.images, small.labels)
-    with pytest.raises(GendataError, match="label 1 is 'dog' in one, 'emu' in the other"):
+    with pytest.raises(GendataError, match="label 1 is 'dog' in .*, 'emu' in other"):
         joined(small, other)
 
 
