@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gendata.assets import asset_folder, described
 from gendata.errors import GendataError
 from gendata.models.backbones import build_backbone, load_backbone
 from gendata.models.device import resolve_device
@@ -171,24 +171,17 @@ def _load_torchscript(path: Path, reference: str, options: dict[str, Any]) -> Lo
 
 
 def _load_embedded(name: str, options: dict[str, Any]) -> Loaded:
-    folder = Path(str(files("gendata.assets"))) / name
-    if not (folder / "config.json").is_file():
+    folder = asset_folder(name)
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if "network" not in config:
         raise GendataError(
-            f"this installation has no embedded classifier '{name}'",
-            expected="embedded:fashion-classifier",
+            f"the embedded '{name}' is no classifier", expected="embedded:fashion-classifier"
         )
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     backbone, recipe, _ = build_backbone(
         config["network"], len(config["classes"]), input_size=config["input_size"]
     )
     fit_weights(backbone, read_weights(folder / "weights.safetensors"), folder)
     given = {key: config[key] for key in ("mean", "std")} | options
-    about = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    card = Card(
-        title=about["title"],
-        origin=about["origin"],
-        licence=about["licence"],
-        training_data=about["training_data"],
-        sha256=digest_of(folder / "weights.safetensors"),
-    )
+    card = described(name, Card("", sha256=digest_of(folder / "weights.safetensors")))
     return Network(backbone, _adjusted(recipe, given)), config["classes"], card

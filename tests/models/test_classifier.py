@@ -90,7 +90,7 @@ def test_the_embedded_classifier(tmp_path, monkeypatch, images, weights):
     (folder / "config.json").write_text(json.dumps(config))
     card = {"title": "A judge", "origin": "here", "licence": "MIT", "training_data": "x"}
     (folder / "card.json").write_text(json.dumps(card))
-    monkeypatch.setattr("gendata.models.classifier.files", lambda _: tmp_path)
+    monkeypatch.setattr("gendata.assets._ROOT", tmp_path)
     classifier = load_classifier("embedded:fashion-classifier", device="cpu")
     expected = network.backbone((images / 255 - 0.3) / 0.2).softmax(dim=1)
     torch.testing.assert_close(classifier.probabilities(images), expected)
@@ -136,3 +136,16 @@ def test_mistakes_are_one_line(weights, reference, options, words):
     with pytest.raises(GendataError, match=words) as caught:
         load_classifier(reference.format(weights[1]), **{"device": "cpu", **options})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("fashion-gan", "is no classifier"),
+        ("fashion-mnist", "is no classifier"),
+        ("x", "nothing named 'x'"),
+    ],
+)
+def test_an_embedded_thing_that_is_no_classifier_is_one_clear_error(name, shown):
+    with pytest.raises(GendataError, match=shown):
+        load_classifier(f"embedded:{name}", device="cpu")
