@@ -24,8 +24,8 @@ def to_uint8(images: Tensor) -> Tensor:
             found=f"{images.shape[1]} channels",
             expected="1 or 3",
         )
-    finite = images.flatten(1).isfinite().all(dim=1)
-    pixels = torch.nan_to_num(images.float()).add(1).mul(127.5).clamp(0, 255).round()
+    finite = (images.flatten(1) * 0).sum(dim=1) == 0  # NaN times 0 is NaN, and so is infinity's
+    pixels = torch.nan_to_num(images.float()).add_(1).mul_(127.5).clamp_(0, 255).round_()
     pixels = pixels.to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
     if not bool(finite.all()):
         raise UnusableImages("nan", pixels * finite[:, None, None, None], ~finite)

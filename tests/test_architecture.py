@@ -17,7 +17,8 @@ ROWS = [
     {"benchmarks", "gap", "clone", "assets.recipes"},
     {"samplers", "guidance", "training", "transfer"},
     {"render", "models", "images"},
-    {"types", "errors", "files", "seeds", "registry", "settings_difference", "assets"},
+    {"types", "errors", "files", "seeds", "registry", "settings_difference"}
+    | {"allocator", "assets"},
 ]
 
 

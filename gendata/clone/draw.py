@@ -12,6 +12,7 @@ from typing import Any, overload
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from gendata.allocator import keep_freed_memory
 from gendata.clone.assembly import assemble_shards, drop_used_candidates
 from gendata.clone.attempts import AttemptRun, fill_shards
 from gendata.clone.card import dataset_card
@@ -140,7 +141,7 @@ def draw_clone(
     work = Work(subject, run, plan, share, folder, short)
     if not (run.finished and not work.missing(plan.shards())):
         _warn_of_other_versions(run)
-        with cpu_threads(run.threads):
+        with cpu_threads(run.threads), keep_freed_memory():
             if not work.draw(progress):
                 return None
     work.refuse_short(json.loads((folder / REJECTS).read_text(encoding="utf-8")))

@@ -119,7 +119,7 @@ def write_table(file: BinaryIO, table: pa.Table, note: dict[str, Any]) -> None:
         row_group_size=ROWS_PER_GROUP,
         use_dictionary=["label", "conditioned_label"],
         compression="zstd",
-        compression_level=3,
+        compression_level=2,
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from gendata.errors import GendataError
@@ -59,6 +60,8 @@ def build_backbone(
 ) -> tuple[nn.Module, Recipe, Path | None]:
     """Builds a backbone for `classes` classes; the arguments are those of `build_network`.
 
+    Its weights lie channels last, the layout in which convolutions and pooling are fastest.
+
     Returns:
         The backbone, its recipe, and the weights file, if any.
     """
@@ -80,6 +83,7 @@ def build_backbone(
         )
     if file is not None and not pretrained:
         fit_weights(backbone, read_weights(file), file)
+    backbone = backbone.to(memory_format=torch.channels_last)
     return backbone, replace(recipe, name=name), file
 
 

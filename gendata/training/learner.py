@@ -150,7 +150,8 @@ class Learner:
         """Differentiates a loss by all trainable parameters.
 
         Returns:
-            One float32 vector (P,), averaged over the processes; under fp16 it carries the loss
+            One float32 vector (P,), each parameter's part in the order of its memory, averaged
+            over the processes; under fp16 it carries the loss
             scale, the same for every gradient of a step. Its memory is used again after the next
             `apply` or `update`: clone it to keep it.
         """
@@ -191,9 +192,12 @@ class Learner:
             group["lr"] = rate
 
     def _parts(self, flat: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
-        """Pairs each parameter with its part of a flat vector, as a view of its shape."""
+        """Pairs each parameter with its part of a flat vector, as a view of its shape and layout.
+
+        A fused optimiser walks through both memories alike and never looks at the strides.
+        """
         for parameter, part in zip(self._parameters, flat.split(self._sizes), strict=True):
-            yield parameter, part.view_as(parameter)
+            yield parameter, part.as_strided(parameter.shape, parameter.stride())
 
     def _descend(self) -> None:
         if self.clip is not None:

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from gendata.allocator import keep_freed_memory
 from gendata.errors import GendataError
 from gendata.images import Loader
 from gendata.models import build_network
@@ -32,6 +33,7 @@ from gendata.types import Images, Method
 __all__ = ["resolve", "train"]
 
 
+@keep_freed_memory()
 def train(
     *,
     synthetic: Reference | None = None,

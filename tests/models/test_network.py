@@ -133,7 +133,8 @@ def test_building_leaves_training_statistics_untouched():
 @pytest.mark.parametrize("cache", ["torch", "hub"])
 def test_pretrained_weights_come_from_the_local_caches(tmp_path, monkeypatch, cache):
     name = "mobilenetv3_small_050"
-    stored = build_network(name, 1000).backbone.state_dict()
+    network = build_network(name, 1000).backbone.to(memory_format=torch.contiguous_format)
+    stored = network.state_dict()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     file = tmp_path / "hub" / "checkpoints" / Path(timm.get_pretrained_cfg(name).url).name
     if cache == "hub":

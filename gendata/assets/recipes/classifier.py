@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,6 +15,7 @@ from gendata.assets.recipes.card import sha256_of, write_card
 from gendata.assets.recipes.progress import resumable_steps
 from gendata.models import build_network
 from gendata.models.network import Network
+from gendata.models.weights import save_weights
 
 ASSETS = Path(__file__).parents[1]
 
@@ -81,13 +81,13 @@ def main(
     images = torch.from_numpy(data["images"])[:, None]
     labels = torch.from_numpy(data["labels"])
     train_classifier(network, images, labels, epochs, batch_size, Path(work))
-    save_file(network.backbone.state_dict(), folder / "weights.safetensors")
+    save_weights(network.backbone, folder / "weights.safetensors")
     config = {
         "network": name,
         "classes": class_names,
         "mean": network.mean.flatten().tolist(),
         "std": network.std.flatten().tolist(),
-        "input_size": None,
+        "input_size": images.shape[-1],
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     write_card(
