@@ -10,6 +10,7 @@ import inspect
 import json
 import re
 import shlex
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -87,6 +88,7 @@ class Settings:
     seeds: int
     seed: int
     device: str
+    strict: bool
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,10 @@ def quickstart(
     shots: int = 10,
     epochs: int = 40,
     size: int | None = None,
-    seeds: int = 2,
+    seeds: int = 3,
     seed: int = 0,
     device: str = "auto",
+    strict: bool = False,
 ) -> StudyResult:
     """Draws filtered clones, measures their gap, trains with and without guidance, reports.
 
@@ -147,6 +150,7 @@ def quickstart(
         seeds: trainings of each method.
         seed: of the clones, the subsets and the first training.
         device: "auto", "cpu", "cuda", …
+        strict: stop at damaged images, which are else left out and counted.
 
     Raises:
         GendataError: data of one's own without a sampler, or classes that differ.
@@ -155,7 +159,7 @@ def quickstart(
     given = Settings(**locals())
     started = time.perf_counter()
     settings = resolved(given)
-    real, unseen = real_sets(settings.data, settings.test, settings.seed)
+    real, unseen = real_sets(settings)
     samplers_by_name = load_samplers(settings)
     first = next(iter(samplers_by_name))
     settings = replace(settings, size=settings.size or samplers_by_name[first].resolution)
@@ -289,7 +293,7 @@ def command_line(given: Settings) -> str:
         else:
             option = "--sampler" if name == "samplers" else f"--{name.replace('_', '-')}"
             for each in value if name == "samplers" else [value]:
-                words += [option, str(each)]
+                words += [option] if each is True else [option, str(each)]
     return shlex.join(words)
 
 
@@ -314,16 +318,16 @@ def say(step: int, what: str) -> None:
     click.echo(f"[{step}/4] {what}", err=True)
 
 
-def real_sets(data: str, test: str | None, seed: int) -> tuple[Images, Images]:
+def real_sets(settings: Settings) -> tuple[Images, Images]:
     """Opens training and test images; without a test set a fifth of each class is held out.
 
     Two at least, which is what the gap compares.
     """
-    real = open_images(data)
-    if test is not None:
-        return real, open_images(test)
+    real = open_images(settings.data, strict=settings.strict)
+    if settings.test is not None:
+        return real, open_images(settings.test, strict=settings.strict)
     held_out = max(2, len(real) // len(real.classes) // 5)
-    unseen, rest = balanced_split(real, held_out, seed)
+    unseen, rest = balanced_split(real, held_out, settings.seed)
     return rest, unseen
 
 
@@ -365,12 +369,21 @@ def results_table(outcome: Outcome) -> Table:
         (
             row.setting,
             row.title,
+            spread(outcome.results[row.method]),
             "  ".join(f"{value:.1%}" for value in outcome.results[row.method]),
         )
         for row in METHODS
     ]
     caption = (
         f"Accuracy on {outcome.counts['test']:,} real test images after the last of "
-        f"{outcome.counts['epochs']} epochs; few-shot: {outcome.counts['few']} real images."
+        f"{outcome.counts['epochs']} epochs; few-shot: {outcome.counts['few']} real images. "
+        "Mean ± standard deviation over the seeds, and each seed."
     )
-    return Table(("setting", "method", "accuracy"), rows, caption)
+    return Table(("setting", "method", "accuracy", "by seed"), rows, caption)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation in percent; one value alone has none."""
+    if len(values) == 1:
+        return f"{values[0]:.1%}"
+    return f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values):.1f} %"

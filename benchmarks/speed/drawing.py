@@ -142,10 +142,9 @@ def compare(
     folder: Path,
 ) -> Measurement:
     """Takes images per second of both in turn; those drawn and rejected count as drawn."""
-    runs = iter(range(1000))
 
     def whole() -> float:
-        out = folder / f"{sampler.name.replace('/', '-').replace(':', '-')}-{next(runs)}"
+        out = Path(tempfile.mkdtemp(dir=folder))
         took = seconds(
             lambda: draw_clone(
                 sampler,

@@ -16,6 +16,7 @@ from gendata.cli.options import (
     limit_option,
     out_option,
     seed_option,
+    strict_option,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ __all__ = ["command"]
 @limit_option
 @seed_option
 @click.option("--download", is_flag=True, help="Allow a known set to be downloaded.")
-@click.option("--strict", is_flag=True, help="Stop at damaged images, which are else left out.")
+@strict_option
 @click.option(
     "-o",
     "options",

@@ -12,6 +12,7 @@ from gendata.cli.options import (
     device_option,
     json_option,
     key_values,
+    options_given,
     out_option,
     seed_option,
 )
@@ -95,7 +96,9 @@ def command(
 
     keep = load_filter(judge, threshold, label, device, judge_options)
     if keep is None:
-        refuse_without_filter(per_class=per_class, o=options)
+        refuse_without_filter(
+            per_class=per_class, o=options, **options_given("seed", "batch_size", "device")
+        )
         filter_clone(images.removeprefix("clone:"), threshold, out)
     else:
         filter_images(

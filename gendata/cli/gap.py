@@ -17,6 +17,7 @@ from gendata.cli.options import (
     limit_option,
     out_option,
     seed_option,
+    strict_option,
 )
 from gendata.errors import GendataError
 
@@ -58,6 +59,7 @@ __all__ = ["command"]
     help="A setting of the training, such as learning_rate=0.0005; may be repeated.",
 )
 @click.option("--download", is_flag=True, help="Fetch image sets that are not on this machine.")
+@strict_option
 @device_option
 @config_option
 @json_option

@@ -21,8 +21,10 @@ __all__ = [
     "json_option",
     "key_values",
     "limit_option",
+    "options_given",
     "out_option",
     "seed_option",
+    "strict_option",
 ]
 
 # To a sampler the names of all its classes, to `sample` a choice among them.
@@ -69,6 +71,9 @@ limit_option = click.option(
 )
 dry_run_option = click.option(
     "--dry-run", "-n", is_flag=True, help="Show what would be done, and stop."
+)
+strict_option = click.option(
+    "--strict", is_flag=True, help="Stop at damaged images, which are else left out and counted."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -166,5 +171,13 @@ config_option = click.option(
 
 
 def echo_result(result: dict[str, Any], text: str, as_json: bool) -> None:
-    """Prints a result to stdout: JSON for programs, text for people."""
-    click.echo(json.dumps(result, indent=2) if as_json else text)
+    """Prints a result to stdout: JSON for programs, text for people; once, whatever the ranks."""
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(json.dumps(result, indent=2) if as_json else text)
+
+
+def options_given(*names: str) -> dict[str, bool]:
+    """Says of the present command's parameters whether somebody gave them a value."""
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    return {name: context.get_parameter_source(name) is not default for name in names}

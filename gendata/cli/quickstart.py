@@ -14,6 +14,7 @@ from gendata.cli.options import (
     key_values,
     out_option,
     seed_option,
+    strict_option,
 )
 
 __all__ = ["command"]
@@ -40,8 +41,9 @@ __all__ = ["command"]
 @click.option(
     "--size", type=click.IntRange(8), help="Side to train at, pixels; the sampler's by default."
 )
-@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
 @seed_option
+@strict_option
 @device_option
 @config_option
 @json_option

@@ -16,6 +16,7 @@ from gendata.cli.options import (
     key_values,
     out_option,
     seed_option,
+    strict_option,
 )
 
 __all__ = ["command"]
@@ -86,6 +87,7 @@ def settings_options(function: Any) -> Any:
     help="Option of the method, such as pg_weight=1.",
 )
 @click.option("--download", is_flag=True, help="Fetch what is not on this machine.")
+@strict_option
 @click.option("--tensorboard", is_flag=True, help="Write TensorBoard files as well.")
 @out_option()
 @seed_option
@@ -111,14 +113,18 @@ def command(
     """
     from gendata.training import train
     from gendata.training.run import resolve
+    from gendata.training.sources import open_roles
 
     images = {name: given.pop(name) for name in ("synthetic", "real", "test", "validation")}
-    flags = {name: given.pop(name) for name in ("device", "download", "tensorboard")}
+    flags = {name: given.pop(name) for name in ("device", "download", "strict", "tensorboard")}
     settings = {name: value for name, value in given.items() if value is not None}
     options = {**settings, **method_options}
     if dry_run:
-        resolved, _, own = resolve(method, preset, options)
-        plan = {"method": method, **images, **vars(resolved), **own}
+        resolved, built, own = resolve(method, preset, options)
+        access = {name: flags[name] for name in ("download", "strict")}
+        opened = open_roles(built.stages, images, resolved, **access)
+        counts = {role: f"{each.name}, {len(each)} images" for role, each in opened.items()}
+        plan = {"method": method, **images, **counts, **vars(resolved), **own}
         echo_result(plan, "\n".join(f"{name}: {value}" for name, value in plan.items()), as_json)
         return
     result = train(method=method, preset=preset, out=out, **images, **flags, **options)

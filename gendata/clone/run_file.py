@@ -64,6 +64,9 @@ def open_run(folder: Path, wanted: Run, extend: bool) -> Run:
         return wanted
     present = read_run(folder)
     difference = settings_difference(present.settings, wanted.settings)
+    if difference and not any(folder.rglob("*.parquet")):  # nothing was kept: nothing is lost
+        wanted.write(folder)
+        return wanted
     if difference:
         raise GendataError(
             f"{folder} was drawn with other settings",

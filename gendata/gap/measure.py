@@ -26,6 +26,7 @@ from gendata.gap.report import gap_page
 from gendata.gap.result import ClassExtremes, CrossLosses, Ends, GapReport, Source
 from gendata.images import open_images
 from gendata.models.device import resolve_device
+from gendata.settings_difference import settings_difference
 from gendata.types import Images
 
 __all__ = ["REAL", "REAL_TEST", "SHOWN", "SHOWN_CLASSES", "measure_gap"]
@@ -50,6 +51,7 @@ def measure_gap(
     per_class: int | None = None,
     device: str | torch.device = "auto",
     download: bool = False,
+    strict: bool = False,
     progress: bool = True,
     **options: Any,
 ) -> GapReport:
@@ -74,22 +76,27 @@ def measure_gap(
         per_class: use no more than this many images of a class.
         device: where to train.
         download: fetch images that are not on this machine.
+        strict: stop at damaged images, which are else left out and counted.
         progress: show a bar on stderr.
         **options: further settings of `gendata.train`, such as `size`, `learning_rate`, `augment`.
 
     Raises:
         GendataError: the sources do not fit together, or something cannot be read or written.
     """
-    opened = _opened(real, clones, download)
+    access = {"download": download, "strict": strict}
+    opened = _opened(real, clones, access)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers:
         raise GendataError("no seed to train with", expected="at least one")
     chosen = {"network": network, "epochs": epochs, **options}
     chosen.setdefault("size", _side(opened[REAL]))
     parts = equal_parts(opened, common_size(opened, per_class, limit), chosen["size"])
-    tests = _test_sets(test, opened[REAL], chosen["size"], download)
+    tests = _test_sets(test, opened[REAL], chosen["size"], access)
     place = resolve_device(device)
     folder = None if out is None else Path(out)
+    sources = _sources(opened, parts, tests)
+    if folder is not None:
+        _refuse_other_settings(folder, chosen, numbers, sources)
     found = compare(
         parts,
         tests,
@@ -103,7 +110,7 @@ def measure_gap(
     report = GapReport(
         classes=list(opened[REAL].classes),
         seeds=numbers,
-        sources=_sources(opened, parts, tests),
+        sources=sources,
         accuracy=found.accuracy,
         curves=found.curves,
         clone_under_real={name: _crossed(parts, found, REAL, name) for name in clones},
@@ -118,7 +125,33 @@ def measure_gap(
     return report
 
 
-def _opened(real: Reference, clones: Mapping[str, Reference], download: bool) -> dict[str, Images]:
+def _refuse_other_settings(
+    folder: Path, settings: Mapping[str, Any], seeds: Sequence[int], sources: Sequence[Source]
+) -> None:
+    """Keeps a finished report from being overwritten by another one's."""
+    path = folder / "gap.json"
+    if not path.is_file():
+        return
+    wanted = {"settings": settings, "seeds": seeds, "sources": [vars(each) for each in sources]}
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        present = {name: there[name] for name in wanted}
+    except (ValueError, KeyError, TypeError) as error:
+        raise GendataError(
+            f"{path} is no report of gendata", found=error, do="choose another folder"
+        ) from error
+    difference = settings_difference(present, json.loads(json.dumps(wanted, default=str)))
+    if difference:
+        raise GendataError(
+            f"{folder} holds the report of another measurement",
+            found=difference,
+            do="use the same settings to make it again, or another folder",
+        )
+
+
+def _opened(
+    real: Reference, clones: Mapping[str, Reference], access: Mapping[str, bool]
+) -> dict[str, Images]:
     if not clones:
         raise GendataError("no clone to measure", expected="at least one")
     for name in clones:
@@ -127,15 +160,15 @@ def _opened(real: Reference, clones: Mapping[str, Reference], download: bool) ->
                 "a clone has a name it cannot have", found=f"'{name}'", do="give it another name"
             )
     references = {REAL: real, **clones}
-    return {name: open_images(each, download=download) for name, each in references.items()}
+    return {name: open_images(each, **access) for name, each in references.items()}
 
 
 def _test_sets(
-    test: Reference | None, real: Images, side: int, download: bool
+    test: Reference | None, real: Images, side: int, access: Mapping[str, bool]
 ) -> dict[str, Images]:
     if test is None:
         return {}
-    images = open_images(test, download=download)
+    images = open_images(test, **access)
     common_size({REAL: real, REAL_TEST: images})  # the same classes, and some of each
     return {REAL_TEST: decoded(images, side)}
 

@@ -45,6 +45,7 @@ def train(
     device: str | torch.device = "auto",
     out: str | Path | None = None,
     download: bool = False,
+    strict: bool = False,
     tensorboard: bool = False,
     progress: bool = True,
     **options: Any,
@@ -62,6 +63,7 @@ def train(
         out: folder for settings, metrics, weights and state. The same call goes on where it was
             killed, and returns at once where it has finished.
         download: fetch images and weights that are not on this machine.
+        strict: stop at damaged images, which are else left out and counted.
         tensorboard: write event files into the folder as well.
         progress: show a bar on stderr.
         **options: `Settings` (network, init, tap, epochs, batch_size, real_batch_size, optimizer,
@@ -73,7 +75,7 @@ def train(
     """
     settings, chosen, method_options = resolve(method, preset, options)
     references = {"synthetic": synthetic, "real": real, "test": test, "validation": validation}
-    opened = open_roles(chosen.stages, references, settings, download=download)
+    opened = open_roles(chosen.stages, references, settings, download=download, strict=strict)
     if tensorboard and out is None:
         raise GendataError("TensorBoard's files need a folder", do="give out=…")
     accelerator = start_accelerator(device, settings.precision)

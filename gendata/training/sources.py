@@ -56,6 +56,7 @@ def open_roles(
     settings: Settings,
     *,
     download: bool = False,
+    strict: bool = False,
 ) -> dict[str, Images]:
     """Opens the sets that the stages need, and those that judge; no other one is touched.
 
@@ -64,6 +65,7 @@ def open_roles(
         given: references by role: "synthetic", "real", "test" and "validation".
         settings: only the selection rule is used.
         download: fetch sets that are not on this machine.
+        strict: stop at damaged images.
 
     Returns:
         Sets by role, with the same classes; training roles first.
@@ -76,7 +78,7 @@ def open_roles(
     for role in (*roles, "test", "validation"):
         reference = given.get(role)
         if reference is not None:
-            opened[role] = open_images(reference, download=download)
+            opened[role] = open_images(reference, download=download, strict=strict)
             if not len(opened[role]):
                 raise GendataError(f"the {role} set '{opened[role].name}' holds no image")
         elif role in roles:

@@ -83,10 +83,12 @@ def test_filter_of_any_image_set(folder, tmp_path):
             pixels = np.full((4, 4, 3), 40, np.uint8)
             pixels[..., label] = 60 + 60 * number
             Image.fromarray(pixels).save(tmp_path / "set" / name / f"{number}.png")
-    words = ("filter", f"imagefolder:{tmp_path / 'set'}", "--threshold", "0.85", "--device", "cpu")
+    words = ("filter", f"imagefolder:{tmp_path / 'set'}", "--threshold", "0.85")
     refused = run(*words, "--out", tmp_path / "out")
     assert refused.exit_code == 2 and "is not a clone" in refused.stderr
-    options = ["--filter-option", 'classes=["red", "green", "blue"]']
+    ignored = run(*words, "--out", tmp_path / "out", "--seed", "0", "--batch-size", "8")
+    assert ignored.exit_code == 2 and "--seed and --batch-size would be ignored" in ignored.stderr
+    options = ["--device", "cpu", "--filter-option", 'classes=["red", "green", "blue"]']
     result = run(
         *words,
         "--out",

@@ -59,11 +59,13 @@ def test_a_training_and_its_repetition(folders):
 
 
 def test_dry_run_shows_the_settings_and_writes_nothing(folders):
-    result = run(
-        *("--method", "pg", "--preset", "paper", "--epochs", 3, "-o", "pg_weight=2"),
-        *("--out", folders / "run", "--dry-run", "--json"),
-    )
+    words = ("--method", "pg", "--preset", "paper", "--epochs", 3, "-o", "pg_weight=2")
+    words = (*words, "--out", folders / "run", "--dry-run", "--json")
+    result = run("--synthetic", folders / "clone", *words)
     plan = json.loads(result.stdout)
+    assert plan["synthetic"].endswith(" images")
+    refused = run("--synthetic", folders / "nowhere", *words)
+    assert refused.exit_code == 2 and "nowhere" in refused.stderr
     assert (plan["network"], plan["epochs"], plan["pg_weight"]) == ("timm:resnet50", 3, 2)
     assert not (folders / "run").exists()
 
@@ -82,3 +84,13 @@ def test_a_mistake_is_one_line_and_exit_2(folders, arguments, shown):
     assert result.exit_code == 2
     assert shown in result.stderr and len(result.stderr.splitlines()) == 1
     assert not (folders / "run").exists()
+
+
+def test_damaged_images_are_left_out_and_counted_or_stop_it(folders):
+    next((folders / "clone").rglob("*.png")).write_bytes(b"no image")
+    words = ("--synthetic", folders / "clone", "--out", folders / "run", "--epochs", 1)
+    stopped = run(*words, "--strict")
+    assert stopped.exit_code == 2 and "damaged" in stopped.stderr
+    assert not (folders / "run").exists()
+    planned = run(*words, "--dry-run", "--json")
+    assert json.loads(planned.stdout)["synthetic"].endswith("47 images")

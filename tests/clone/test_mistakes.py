@@ -116,6 +116,14 @@ def test_class_that_never_passes_stops_the_run_or_is_left_short(tmp_path, kind):
         draw_tiny(tmp_path, kind, filter=keep, attempts=10)
 
 
+def test_a_folder_in_which_nothing_was_kept_takes_a_lower_threshold(tmp_path):
+    with pytest.raises(GendataError, match="cannot be filled"):
+        draw_tiny(tmp_path, filter=ConfidenceFilter(TinyClassifier(), 0.9999999), attempts=2)
+    assert len(draw_tiny(tmp_path, filter=ConfidenceFilter(TinyClassifier(), 0.6))) == 150
+    with pytest.raises(GendataError, match="other settings"):
+        draw_tiny(tmp_path, filter=ConfidenceFilter(TinyClassifier(), 0.7))
+
+
 @pytest.mark.parametrize("kind", ["conditional", "unconditional"])
 def test_more_attempts_fill_what_fewer_left_short(tmp_path, kind):
     keep = ConfidenceFilter(TinyClassifier(), 0.7)

@@ -59,19 +59,20 @@ def test_jobs_at_any_time_draw_their_shares(tmp_path, reference):
     assert_same(folder, reference)
 
 
-def test_killed_runs_continue_to_the_same_clone(tmp_path, reference):
-    folder = tmp_path / "clone"
-    moments = random.Random()
-    killed = 0
-    for _ in range(3):
+@pytest.mark.parametrize("seed", [0, 1])
+def test_killed_runs_continue_to_the_same_clone(tmp_path, reference, seed):
+    folder, moments = tmp_path / "clone", random.Random(seed)
+    for files in sorted(moments.sample(range(13), 3)):
         process = start(folder, reference[0], pause=0.02, shard_size=9)
-        while not (folder / "run.json").exists() and process.is_alive():
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.5))
+        deadline = time.monotonic() + 60
+        while len(list(folder.rglob("*.parquet"))) < files or not (folder / "run.json").exists():
+            assert process.is_alive() and time.monotonic() < deadline
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.03))  # within a batch, or while a file is written
         process.kill()
         process.join(60)
-        killed += process.exitcode == -signal.SIGKILL
-    assert killed, "every run finished before it was killed"
+        assert process.exitcode == -signal.SIGKILL, "the run finished before it was killed"
+        assert not (folder / "README.md").exists()
     draw_tiny(folder, reference[0], shard_size=9)
     assert_same(folder, reference)
 

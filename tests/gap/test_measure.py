@@ -171,8 +171,23 @@ def test_other_images_or_settings_never_meet_in_one_run(tmp_path):
     for seed, epochs in ((1, 1), (2, 1), (2, 2)):
         clones = {"clone": bars([0], seed=seed)}
         measure_gap(bars([0, 1]), clones, tmp_path, **{**quick, "epochs": epochs})
+        (tmp_path / "gap.json").unlink()
     runs = [path.name.split("-")[0] for path in (tmp_path / "classifiers").iterdir()]
     assert sorted(runs) == ["clone"] * 3 + ["real"] * 2
+
+
+def test_a_report_of_other_settings_is_not_overwritten(tmp_path):
+    quick = {**QUICK, "epochs": 1, "seeds": 1}
+    sets = bars([0, 1]), {"clone": bars([0], seed=1)}
+    measure_gap(*sets, tmp_path, **quick)
+    before = (tmp_path / "report.html").read_bytes()
+    with pytest.raises(GendataError, match="epochs 1 there, 2 now"):
+        measure_gap(*sets, tmp_path, **{**quick, "epochs": 2})
+    assert (tmp_path / "report.html").read_bytes() == before
+    measure_gap(*sets, tmp_path, **quick)
+    (tmp_path / "gap.json").write_text("[]")
+    with pytest.raises(GendataError, match="no report of gendata"):
+        measure_gap(*sets, tmp_path, **quick)
 
 
 @pytest.mark.parametrize("name", ["real", "real test", " "])
@@ -209,9 +224,8 @@ def test_the_command_prints_the_matrix_and_writes_the_report(tmp_path):
     assert head.split() == ["trained", "on", "real", "GAN", "real", "test"]
     assert first.split()[0] == "real" and second.split()[0] == "GAN" and len(second.split()) == 4
     assert (out / "report.html").is_file()
-    as_json = command(
-        real, clone, "--name", "GAN", "--out", str(out), "--json", "-o", "augment=flip"
-    )
+    other = str(tmp_path / "other")
+    as_json = command(real, clone, "--name", "GAN", "--out", other, "--json", "-o", "augment=flip")
     assert json.loads(as_json.stdout)["settings"]["augment"] == "flip"
 
 
