@@ -103,7 +103,11 @@ TRAININGS = [arguments for _, arguments in COMMANDS if arguments[0] == "train"]
 
 
 @pytest.mark.parametrize("arguments", TRAININGS, ids=map(shlex.join, TRAININGS))
-def test_trainings_have_these_methods_and_options(arguments):
+def test_trainings_have_these_methods_and_options(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("clone", "few"):
+        export = ["export", "fashion-mnist:train", "--per-class", "2", "--out", name]
+        assert CliRunner().invoke(main, export).exit_code == 0
     result = CliRunner().invoke(main, [*arguments, "--dry-run"])
     assert result.exit_code == 0, result.output
 
