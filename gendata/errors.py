@@ -30,7 +30,13 @@ class GendataError(Exception):
             parts.append(f"expected {expected}")
         if do is not None:
             parts.append(do)
-        super().__init__("; ".join(" ".join(str(part).split()) for part in parts))
+        super().__init__("; ".join(_one_line(str(part)) for part in parts))
+
+
+def _one_line(text: str) -> str:
+    """One line fit for a terminal: names out of a foreign file may hold control characters."""
+    line = " ".join(text.split())
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 class UnusableImages(GendataError):
