@@ -25,8 +25,9 @@ def load_sampler(
 
     Args:
         ref: "embedded:fashion-diffusion", "embedded:fashion-gan", "diffusers:FOLDER",
-            "torchscript:FILE", "folder:IMAGES", or another kind that is registered under
-            `gendata.samplers`. A bare path is recognised by its content.
+            "stylegan:FILE", "edm:FILE", "lsgm:FILE", "biggan:FOLDER", "torchscript:FILE",
+            "onnx:FILE", "python:MODULE:FUNCTION", "folder:IMAGES", or another kind that is
+            registered under `gendata.samplers`. A bare path is recognised by its content.
         device: "auto", "cpu", "cuda", …
         **options: settings of that kind, such as steps and guidance; an unknown one is an error
             that lists the known ones.
@@ -56,6 +57,8 @@ def call_with_options(
 def _recognised(path: Path) -> str:
     if (path / "model_index.json").is_file():
         return "diffusers"
+    if path.is_file() and path.suffix == ".pkl":
+        return _recognised_pickle(path)
     if path.is_file() and path.suffix in TORCHSCRIPT_SUFFIXES:
         return "torchscript"
     if path.exists():
@@ -64,3 +67,16 @@ def _recognised(path: Path) -> str:
         f"'{path}' is no sampler",
         expected=f"KIND:PATH (kinds: {', '.join(samplers.names())}) or a path that exists",
     )
+
+
+def _recognised_pickle(path: Path) -> str:
+    from gendata.samplers.inspection import inspect_checkpoint
+
+    found = inspect_checkpoint(path)
+    if found.reference is None:
+        raise GendataError(
+            f"no sampler draws from {path}",
+            found=found.family,
+            expected="a generator of StyleGAN's family or of EDM",
+        )
+    return found.reference.partition(":")[0]

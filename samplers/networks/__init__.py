@@ -1,0 +1,1 @@
+"""Networks of published generators, written anew from their papers and parameter names."""
