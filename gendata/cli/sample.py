@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gendata.cli.options import (
+    _check_writable,
     config_option,
     device_option,
     dry_run_option,
     echo_result,
     json_option,
     key_values,
-    out_option,
     seed_option,
 )
 from gendata.errors import GendataError
@@ -23,13 +23,29 @@ from gendata.errors import GendataError
 if TYPE_CHECKING:
     from gendata.clone import ConfidenceFilter
 
-__all__ = ["command", "echo_clone", "load_filter", "refuse_without_filter"]
+__all__ = ["command", "check_filter", "echo_clone", "load_filter", "refuse_without_filter"]
+
+
+def _folder_or_url(context: click.Context, parameter: click.Parameter, value: str) -> Path | str:
+    """Leaves a URL as it is, and checks a folder as every command does."""
+    if "://" in value:
+        from gendata.clone.remote import is_url
+
+        if is_url(value):
+            return value
+    folder = click.Path(file_okay=False, path_type=Path)
+    return _check_writable(context, parameter, folder.convert(value, parameter, context))
 
 
 @click.command("sample")
 @click.argument("sampler")
 @click.option("--per-class", type=click.IntRange(1), required=True, help="Images of each class.")
-@out_option()
+@click.option(
+    "--out",
+    required=True,
+    callback=_folder_or_url,
+    help="Folder for the results, or a URL such as s3://bucket/clone.",
+)
 @click.option("--filter", "judge", metavar="CLASSIFIER", help="Keep what this classifier trusts.")
 @click.option(
     "--threshold",
@@ -69,6 +85,7 @@ __all__ = ["command", "echo_clone", "load_filter", "refuse_without_filter"]
     "--classes", multiple=True, metavar="CLASS", help="Draw this class, by name or label; repeat."
 )
 @click.option("--shard", metavar="I/N", help="Draw the share I of N, from 0; for job arrays.")
+@click.option("--cluster", type=click.Choice(["ray"]), help="Draw on this kind of cluster.")
 @click.option(
     "-o",
     "options",
@@ -84,13 +101,14 @@ __all__ = ["command", "echo_clone", "load_filter", "refuse_without_filter"]
 def command(
     sampler: str,
     per_class: int,
-    out: Path,
+    out: Path | str,
     judge: str | None,
     threshold: float,
     label: str | None,
     judge_options: dict[str, Any],
     classes: tuple[str, ...],
     shard: str | None,
+    cluster: str | None,
     options: dict[str, Any],
     device: str,
     dry_run: bool,
@@ -100,7 +118,7 @@ def command(
     """Draw a balanced, labelled clone from SAMPLER into a folder.
 
     The same command continues a run that was killed. Under `accelerate launch` or `torchrun`
-    the ranks share the work.
+    the ranks share the work; with --cluster ray the nodes of a Ray cluster do.
 
     \b
     Examples:
@@ -110,13 +128,24 @@ def command(
           --classes 281 --batch-size 32 --shard 0/8 --out dogs-and-cats
     """  # noqa: D301
     from gendata.clone import draw_clone, plan_clone
+    from gendata.clone.cluster import draw_on_cluster
     from gendata.clone.ranks import parse_share
+    from gendata.clone.remote import staging_folder
+    from gendata.clone.source import Source
     from gendata.samplers import load_sampler
 
     share = parse_share(shard)
+    if cluster is not None and share is not None:
+        raise GendataError("--cluster and --shard exclude each other", do="give one of them")
+    chosen = classes or None
+    if cluster is not None and not dry_run:
+        check_filter(judge, threshold, label, judge_options)
+        source = Source(sampler, options, judge, threshold, label, judge_options, device)
+        draw_on_cluster(source, per_class, out, classes=chosen, **settings)
+        echo_clone(Path(out), as_json)
+        return
     generator = load_sampler(sampler, device=device, **options)
     keep = load_filter(judge, threshold, label, device, judge_options)
-    chosen = classes or None
     if dry_run:
         plan = plan_clone(
             generator, per_class, filter=keep, classes=chosen, shard_size=settings["shard_size"]
@@ -137,7 +166,8 @@ def command(
         result = {"out": str(out), "finished": False}
         echo_result(result, f"{out}: this share is done, others are not yet", as_json)
         return
-    echo_clone(out, as_json)
+    local = staging_folder(out, share) if isinstance(out, str) else out
+    echo_clone(local, as_json, str(out))
 
 
 def load_filter(
@@ -153,14 +183,23 @@ def load_filter(
         GendataError: options of a filter, and none.
     """
     from gendata.clone import ConfidenceFilter
-    from gendata.clone.filter import check_threshold
     from gendata.models import load_classifier
+
+    check_filter(reference, threshold, label, options)
+    if reference is None:
+        return None
+    return ConfidenceFilter(load_classifier(reference, device=device, **options), threshold, label)
+
+
+def check_filter(
+    reference: str | None, threshold: float, label: str | None, options: dict[str, Any]
+) -> None:
+    """Refuses a threshold out of range, and options of a filter where there is none."""
+    from gendata.clone.filter import check_threshold
 
     check_threshold(threshold)
     if reference is None:
         refuse_without_filter(label=label, filter_option=options)
-        return None
-    return ConfidenceFilter(load_classifier(reference, device=device, **options), threshold, label)
 
 
 def refuse_without_filter(**given: Any) -> None:
@@ -172,20 +211,21 @@ def refuse_without_filter(**given: Any) -> None:
         )
 
 
-def echo_clone(folder: Path, as_json: bool) -> None:
-    """Prints what a finished clone holds."""
+def echo_clone(folder: Path, as_json: bool, name: str | None = None) -> None:
+    """Prints what a finished clone holds, under its folder's name or another."""
+    name = name or str(folder)
     report = json.loads((folder / "rejects.json").read_text(encoding="utf-8"))
     short = [entry for entry in report["classes"] if entry["missing"]]
     lines = [
-        f"{folder}: {report['accepted']:,} images of {len(report['classes'])} classes, "
+        f"{name}: {report['accepted']:,} images of {len(report['classes'])} classes, "
         f"{report['acceptance'] or 0:.1%} of {report['attempts']:,} attempts accepted"
     ]
     lines += [f"  {reason}: {count:,}" for reason, count in report["rejects"].items()]
     lines += [f"  short: {entry['name']}, {entry['accepted']} images" for entry in short]
-    echo_result({"out": str(folder), "finished": True, **report}, "\n".join(lines), as_json)
+    echo_result({"out": name, "finished": True, **report}, "\n".join(lines), as_json)
 
 
-def _plan_text(plan: dict[str, Any], out: Path) -> str:
+def _plan_text(plan: dict[str, Any], out: Path | str) -> str:
     judged = plan["filter"]
     keep = (
         f"{judged['name']} above {judged['threshold']}, label policy {judged['label']}"

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -21,6 +22,7 @@ from gendata.clone.plan import Plan, Shard
 from gendata.clone.prepare import Subject, check_supply, prepare
 from gendata.clone.ranks import Share, find_share
 from gendata.clone.rejects import Outcomes, describe_outcomes, reject_report
+from gendata.clone.remote import draw_to_url, is_url
 from gendata.clone.rows import read_note
 from gendata.clone.run_file import Run, open_run, versions
 from gendata.clone.stream import DRAWS, DrawRun, count_outcomes, draw_until_filled
@@ -31,7 +33,16 @@ from gendata.files import publish, remove_abandoned, write_json
 from gendata.images import open_images
 from gendata.types import Images, Sampler
 
-__all__ = ["README", "REJECTS", "draw_clone", "plan_clone"]
+__all__ = [
+    "README",
+    "REJECTS",
+    "Work",
+    "begin_work",
+    "draw_clone",
+    "plan_clone",
+    "wanted_run",
+    "warn_of_other_versions",
+]
 
 REJECTS, README = "rejects.json", "README.md"
 
@@ -98,7 +109,8 @@ def draw_clone(
     Args:
         sampler: where images come from.
         per_class: images of each class.
-        out: the clone's folder: new, empty, or one that the same call made before.
+        out: the clone's folder: new, empty, or one that the same call made before; or a URL that
+            fsspec knows.
         filter: which images are kept; None keeps all.
         seed: seed of the run, 0 or more.
         batch_size: images a batch; another one changes the last bits of rounding.
@@ -120,15 +132,65 @@ def draw_clone(
         GendataError: arguments that do not fit each other or the folder, a class that cannot be
             filled, a full disk.
     """
+    settings: dict[str, Any] = {
+        "filter": filter,
+        "seed": seed,
+        "batch_size": batch_size,
+        "shard_size": shard_size,
+        "attempts": attempts,
+        "short": short,
+        "extend": extend,
+        "classes": classes,
+        "sampler_options": sampler_options,
+    }
+    if is_url(out):
+        into = partial(draw_clone, sampler, per_class, shard=shard, progress=progress, **settings)
+        return draw_to_url(into, str(out), shard)
+    work = begin_work(sampler, per_class, Path(out), find_share(shard), **settings)
+    if not work.finished:
+        warn_of_other_versions(work.run)
+        with cpu_threads(work.run.threads), keep_freed_memory():
+            if not work.draw(progress):
+                return None
+    work.refuse_short(json.loads((work.folder / REJECTS).read_text(encoding="utf-8")))
+    return open_images(work.folder)
+
+
+def begin_work(
+    sampler: Sampler,
+    per_class: int,
+    folder: Path,
+    share: Share,
+    *,
+    filter: ConfidenceFilter | None,
+    seed: int,
+    batch_size: int,
+    shard_size: int,
+    attempts: int,
+    short: bool,
+    extend: bool,
+    classes: Sequence[str | int] | None,
+    sampler_options: Mapping[str, Any] | None,
+) -> Work:
+    """Resolves the arguments of `draw_clone`, and starts or continues the run of its folder."""
     _check_counts(
         per_class=per_class, batch_size=batch_size, shard_size=shard_size, attempts=attempts
     )
-    folder, share = Path(out), find_share(shard)
     subject = prepare(sampler, filter, classes, sampler_options or {})
     if not short:
         check_supply(subject, per_class)
+    wanted = wanted_run(subject, per_class, seed, batch_size, shard_size, attempts)
+    run = open_run(folder, wanted, extend)
+    plan = Plan(len(subject.classes.chosen), run.extents, shard_size)
+    return Work(subject, run, plan, share, folder, short)
+
+
+def wanted_run(
+    subject: Subject, per_class: int, seed: int, batch_size: int, shard_size: int, attempts: int
+) -> Run:
+    """What `run.json` says of a new clone."""
     settings = {"seed": seed, "batch_size": batch_size, "shard_size": shard_size}
-    wanted = Run(
+    return Run(
         settings={**subject.settings, **settings},
         extents=(per_class,),
         attempts=attempts,
@@ -136,16 +198,6 @@ def draw_clone(
         cards=subject.cards,
         versions=versions(),
     )
-    run = open_run(folder, wanted, extend)
-    plan = Plan(len(subject.classes.chosen), run.extents, shard_size)
-    work = Work(subject, run, plan, share, folder, short)
-    if not (run.finished and not work.missing(plan.shards())):
-        _warn_of_other_versions(run)
-        with cpu_threads(run.threads), keep_freed_memory():
-            if not work.draw(progress):
-                return None
-    work.refuse_short(json.loads((folder / REJECTS).read_text(encoding="utf-8")))
-    return open_images(folder)
 
 
 def plan_clone(
@@ -180,6 +232,11 @@ class Work:
     folder: Path
     short: bool
 
+    @property
+    def finished(self) -> bool:
+        """Whether all was written, and still is there."""
+        return self.run.finished and not self.missing(self.plan.shards())
+
     def missing(self, shards: Iterable[Shard]) -> list[Shard]:
         """Lists the shards that are not there."""
         return [shard for shard in shards if not (self.folder / shard.file_name).exists()]
@@ -189,7 +246,7 @@ class Work:
         for part in (self.folder, self.folder / DRAWS):
             remove_abandoned(part)
         shards = self.plan.shards()
-        self._drop_short(shards)
+        self.drop_short(shards)
         present = self.plan.slots - sum(shard.end - shard.first for shard in self.missing(shards))
         bar = tqdm(
             total=self.plan.slots,
@@ -225,17 +282,8 @@ class Work:
     def _fill_by_attempts(
         self, shards: list[Shard], writer: BackgroundWriter, bar: tqdm
     ) -> Outcomes | None:
-        settings = self.run.settings
-        run = AttemptRun(
-            self.subject.drawer,
-            self.subject.classes,
-            settings["seed"],
-            settings["batch_size"],
-            self.run.attempts,
-            self.short,
-        )
         mine = [shard for shard in self.missing(shards) if self.share.owns(shard.number)]
-        for closed in fill_shards(run, mine, self.folder, writer):
+        for closed in fill_shards(self.attempt_run(), mine, self.folder, writer):
             bar.update(closed)
         writer.wait()
         if not self.share.wait_for(lambda: not self.missing(shards)):
@@ -249,7 +297,7 @@ class Work:
     def _fill_by_draws(
         self, shards: list[Shard], writer: BackgroundWriter, bar: tqdm
     ) -> Outcomes | None:
-        run = self._draw_run()
+        run = self.draw_run()
         for tally in draw_until_filled(run, self.folder, self.share, writer):
             bar.update(max(0, tally.filled_slots - bar.n))
         if not tally.done:
@@ -263,7 +311,20 @@ class Work:
         drop_used_candidates(run, tally, self.folder)
         return outcomes
 
-    def _draw_run(self) -> DrawRun:
+    def attempt_run(self) -> AttemptRun:
+        """What fills the slots of a sampler that is asked for classes."""
+        settings = self.run.settings
+        return AttemptRun(
+            self.subject.drawer,
+            self.subject.classes,
+            settings["seed"],
+            settings["batch_size"],
+            self.run.attempts,
+            self.short,
+        )
+
+    def draw_run(self) -> DrawRun:
+        """What makes draws, of one that is not."""
         settings, classes = self.run.settings, self.subject.classes
         batch, slots = settings["batch_size"], self.run.extents[0] * self.plan.classes
         range_size = min(settings["shard_size"], -(-slots // 4))  # a small clone wants small steps
@@ -277,7 +338,7 @@ class Work:
             range_size=-(-range_size // batch) * batch,
         )
 
-    def _drop_short(self, shards: list[Shard]) -> None:
+    def drop_short(self, shards: list[Shard]) -> None:
         """Removes shards with empty slots that had fewer attempts than are allowed now."""
         for shard in shards:
             path = self.folder / shard.file_name
@@ -302,7 +363,8 @@ def _check_counts(**counts: int) -> None:
             raise GendataError(f"{name} is out of range", found=count, expected="at least 1")
 
 
-def _warn_of_other_versions(run: Run) -> None:
+def warn_of_other_versions(run: Run) -> None:
+    """Warns where the run was begun with packages that are not those of now."""
     now = versions()
     changed = [
         f"{name} {there} there, {now.get(name)} now"
