@@ -57,6 +57,10 @@ def call_with_options(
 def _recognised(path: Path) -> str:
     if (path / "model_index.json").is_file():
         return "diffusers"
+    if (path / "config.json").is_file() and "channel_width" in (path / "config.json").read_text():
+        return "biggan"
+    if path.is_file() and path.suffix == ".onnx":
+        return "onnx"
     if path.is_file() and path.suffix == ".pkl":
         return _recognised_pickle(path)
     if path.is_file() and path.suffix in TORCHSCRIPT_SUFFIXES:

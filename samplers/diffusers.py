@@ -1,10 +1,12 @@
 """Diffusion models in diffusers' folder format, denoised image by image in one batch.
 
 Unconditional and class-conditional UNet2DModel pipelines (DDPM, Ho et al. 2020; DDIM, Song et al.
-2021) and the class-conditional latent transformer (DiT, Peebles and Xie 2023), with
-classifier-free guidance (Ho and Salimans 2022) as one doubled batch. Given the same generators the
-images are those of diffusers' own pipelines, with two differences: a guidance other than 1 always
-guides, and the label after the last class is the null label whatever the number of classes.
+2021; consistency models, Song et al. 2023; latent diffusion, Rombach et al. 2022) and the
+class-conditional latent transformer (DiT, Peebles and Xie 2023), with classifier-free guidance
+(Ho and Salimans 2022) as one doubled batch. Given the same generators the images are those of
+diffusers' own pipelines, with two differences: a guidance other than 1 always guides, and the
+label after the last class is the null label whatever the number of classes. What draws from text
+is opened here too, and drawn in `prompts.py`.
 """
 
 from __future__ import annotations
@@ -22,8 +24,16 @@ from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
 from gendata.samplers.labels import check_labels, class_names
-from gendata.samplers.pipeline import Pipeline, build_scheduler, open_pipeline
+from gendata.samplers.pipeline import (
+    Pipeline,
+    build_scheduler,
+    open_pipeline,
+    read_index,
+    read_scheduler,
+)
 from gendata.samplers.pixels import to_uint8
+from gendata.samplers.prompts import PromptSampler, build_prompt_sampler
+from gendata.samplers.text_pipeline import draws_from_text, open_text_pipeline
 from gendata.types import Card
 
 __all__ = ["DiffusionSampler", "load_diffusers"]
@@ -130,52 +140,96 @@ def load_diffusers(
     scheduler: str | None = None,
     dtype: str = "float32",
     classes: int | Sequence[str] | None = None,
-) -> DiffusionSampler:
+    template: str | Sequence[str] | None = None,
+    negative: str | None = None,
+    height: int | None = None,
+    from_real: str | Path | None = None,
+    strength: float | None = None,
+) -> DiffusionSampler | PromptSampler:
     """Loads a local pipeline folder.
 
     Args:
         path: the folder.
         device: "auto", "cpu", "cuda", …
-        steps: denoising steps; None: 1000 for DDPM's scheduler, else 50.
-        guidance: scale of classifier-free guidance, 1: none; None: 4 for DiT, else 1.
+        steps: denoising steps; None: the pipeline's default in diffusers, or 1000 for DDPM's
+            scheduler, 1 for consistency models, else 50.
+        guidance: scale of classifier-free guidance, 1: none; None: the pipeline's default in
+            diffusers, or 4 for DiT, else 1.
         eta: noise of DDIM's scheduler, between 0 and 1.
         scheduler: class of diffusers to denoise with, such as "ddim"; None: the pipeline's own.
         dtype: "float32", or on an accelerator "float16" or "bfloat16".
         classes: names or number of the classes, where the folder has no `id2label`.
+        template: of pipelines that draw from text: a prompt in which "{class}" stands for the
+            class, or several, among which each image's seed chooses.
+        negative: of those too: what the images shall not show.
+        height: of those too: side of the images, pixels.
+        from_real: of those too: real photos to start from, as `gendata.open_images` takes them;
+            an image's seed chooses among those of its class.
+        strength: with `from_real`: the share of the denoising that is done, in (0, 1].
     """
-    where = resolve_device(device)
-    pipeline = open_pipeline(Path(path), _precision(dtype, where))
-    names, null_label = _conditioning(pipeline, class_names(classes))
-    chosen = build_scheduler(pipeline, scheduler)
-    scheduler_name = type(chosen).__name__
+    where, folder = resolve_device(device), Path(path)
+    precision, names = _precision(dtype, where), class_names(classes)
+    index = read_index(folder)
+    text: dict[str, Any] = {
+        "template": template,
+        "negative": negative,
+        "height": height,
+        "from_real": from_real,
+        "strength": strength,
+    }
+    chosen, settings = _scheduler_of(folder, index, scheduler)
+    settings = {"dtype": dtype, **settings}
+    if draws_from_text(index):
+        texts = open_text_pipeline(folder, index, chosen, precision, from_real is not None)
+        numbers = {"steps": steps, "guidance": guidance, "eta": eta, "settings": settings}
+        return build_prompt_sampler(texts, path, where, classes=names, **numbers, **text)
+    for option, value in text.items():
+        _check(option, value, value is None, "nothing: this pipeline takes no text")
+    pipeline = open_pipeline(folder, precision)
+    names, null_label = _conditioning(pipeline, names)
+    steps, guidance = _defaults(pipeline, settings["scheduler"], steps, guidance)
+    _check_numbers(chosen, steps, guidance, eta, null_label)
+    null_label = None if guidance == 1 else null_label
+    settings = {"steps": steps, "guidance": float(guidance), "eta": float(eta), **settings}
+    return DiffusionSampler(
+        pipeline, f"diffusers:{path}", names, null_label, settings, chosen, where
+    )
+
+
+def _scheduler_of(
+    folder: Path, index: dict[str, Any], wanted: str | None
+) -> tuple[Any, dict[str, Any]]:
+    """Builds the scheduler, and says in settings what it is."""
+    own, config = read_scheduler(folder, index)
+    chosen = build_scheduler(str(index.get("_class_name")), own, config, wanted)
+    shown = {key: value for key, value in config.items() if not key.startswith("_")}
+    return chosen, {"scheduler": type(chosen).__name__, "scheduler_config": shown}
+
+
+def _defaults(
+    pipeline: Pipeline, scheduler: str, steps: int | None, guidance: float | None
+) -> tuple[int, float]:
     if steps is None:
-        steps = 1000 if scheduler_name == "DDPMScheduler" else 50
+        steps = {"DDPMScheduler": 1000, "CMStochasticIterativeScheduler": 1}.get(scheduler, 50)
     if guidance is None:
-        guidance = 1.0 if pipeline.vae is None else 4.0
-    most = chosen.config.num_train_timesteps
+        guidance = 4.0 if _is_transformer(pipeline) else 1.0
+    return steps, guidance
+
+
+def _check_numbers(
+    scheduler: Any, steps: int, guidance: float, eta: float, null_label: int | None
+) -> None:
+    most = scheduler.config.num_train_timesteps
     _check("steps", steps, isinstance(steps, int) and 1 <= steps <= most, f"1…{most}")
     _check("guidance", guidance, _is_number(guidance) and guidance >= 0, "at least 0")
     _check("guidance", guidance, guidance == 1 or null_label is not None, "1: no null label")
     _check("eta", eta, _is_number(eta) and 0 <= eta <= 1, "between 0 and 1")
-    takes_eta = "eta" in inspect.signature(chosen.step).parameters
-    _check("eta", eta, eta == 0 or takes_eta, f"0: {scheduler_name} has none")
-    if guidance == 1:
-        null_label = None
-    settings = {
-        "steps": steps,
-        "guidance": float(guidance),
-        "eta": float(eta),
-        "dtype": dtype,
-        "scheduler": scheduler_name,
-        "scheduler_config": {
-            key: value
-            for key, value in pipeline.scheduler_config.items()
-            if not key.startswith("_")
-        },
-    }
-    return DiffusionSampler(
-        pipeline, f"diffusers:{path}", names, null_label, settings, chosen, where
-    )
+    takes_eta = "eta" in inspect.signature(scheduler.step).parameters
+    _check("eta", eta, eta == 0 or takes_eta, f"0: {type(scheduler).__name__} has none")
+
+
+def _is_transformer(pipeline: Pipeline) -> bool:
+    return hasattr(pipeline.network.config, "num_embeds_ada_norm")
 
 
 def _is_number(value: object) -> bool:
@@ -199,7 +253,7 @@ def _conditioning(
 ) -> tuple[list[str] | None, int | None]:
     """Finds the class names and the null label: the embedding after the last class."""
     config = pipeline.network.config
-    if pipeline.vae is not None:
+    if _is_transformer(pipeline):
         embeddings = config.num_embeds_ada_norm + 1
         names = given or pipeline.classes or class_names(embeddings - 1)
     else:

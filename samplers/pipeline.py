@@ -13,10 +13,20 @@ from torch import nn
 
 from gendata.errors import GendataError
 
-__all__ = ["Pipeline", "build_scheduler", "open_pipeline", "read_json"]
+__all__ = [
+    "Pipeline",
+    "build_scheduler",
+    "open_pipeline",
+    "read_index",
+    "read_json",
+    "read_scheduler",
+]
 
 # Its noise comes from one Brownian motion over the whole batch: images would depend on neighbours.
 NOT_PER_IMAGE = {"DPMSolverSDEScheduler"}
+
+# Of few-step models, which are not interchangeable with the others.
+FEW_STEPS = ("LCMScheduler", "CMStochasticIterativeScheduler")
 
 
 @dataclass(frozen=True)
@@ -26,9 +36,7 @@ class Pipeline:
     Attributes:
         kind: class that the folder names, such as "DDPMPipeline".
         network: the denoiser: a UNet2DModel or a DiT transformer.
-        vae: decoder of a latent pipeline, or None.
-        scheduler: scheduler class that the folder names.
-        scheduler_config: its configuration as it stands in the folder.
+        vae: decoder of a latent pipeline (AutoencoderKL or VQModel), or None.
         classes: class names in label order, where the folder has them.
         weights: the weights files.
     """
@@ -36,23 +44,29 @@ class Pipeline:
     kind: str
     network: nn.Module
     vae: nn.Module | None
-    scheduler: str
-    scheduler_config: dict[str, Any]
     classes: list[str] | None
     weights: list[Path]
 
 
-def open_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
-    """Reads a pipeline folder; networks come in evaluation mode, on the CPU."""
+def read_index(folder: Path) -> dict[str, Any]:
+    """Reads which parts a pipeline folder has."""
     if not (folder / "model_index.json").is_file():
         raise GendataError(
             f"{folder} is no diffusers pipeline",
             found="no model_index.json",
             expected="a local folder as written by save_pretrained",
         )
-    index = read_json(folder / "model_index.json")
+    return read_json(folder / "model_index.json")
+
+
+def open_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
+    """Reads a pipeline folder; networks come in evaluation mode, on the CPU."""
+    index = read_index(folder)
     if "unet" in index:
         network, vae = _load(folder, index, "unet", {"UNet2DModel"}, dtype), None
+        for part, kind in (("vqvae", "VQModel"), ("vae", "AutoencoderKL")):  # latent diffusion
+            if part in index:
+                vae = _load(folder, index, part, {kind}, dtype)
     elif "transformer" in index and "vae" in index:
         transformers = {"DiTTransformer2DModel", "Transformer2DModel"}
         network = _load(folder, index, "transformer", transformers, dtype)
@@ -69,23 +83,29 @@ def open_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
         kind=str(index.get("_class_name")),
         network=network,
         vae=vae,
-        scheduler=_part_class(folder, index, "scheduler", set(_schedulers())),
-        scheduler_config=read_json(folder / "scheduler" / "scheduler_config.json"),
         classes=[str(names[key]) for key in sorted(names, key=int)] or None,
         weights=sorted(
             path
-            for part in ("unet", "transformer", "vae")
+            for part in ("unet", "transformer", "vae", "vqvae")
             for path in (folder / part).glob("*")
             if path.suffix in (".safetensors", ".bin")
         ),
     )
 
 
-def build_scheduler(pipeline: Pipeline, name: str | None) -> Any:
-    """Builds a scheduler from the pipeline's configuration.
+def read_scheduler(folder: Path, index: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Returns the class and the configuration of a folder's scheduler."""
+    name = _part_class(folder, index, "scheduler", set(_schedulers()))
+    return name, read_json(folder / "scheduler" / "scheduler_config.json")
+
+
+def build_scheduler(kind: str, own: str, config: dict[str, Any], name: str | None) -> Any:
+    """Builds a scheduler from a pipeline's configuration.
 
     Args:
-        pipeline: the pipeline.
+        kind: class of the pipeline.
+        own: class of its scheduler.
+        config: the scheduler's configuration.
         name: class of diffusers, with or without "Scheduler", such as "ddim"; None: the
             pipeline's own.
     """
@@ -93,14 +113,14 @@ def build_scheduler(pipeline: Pipeline, name: str | None) -> Any:
 
     if name is None:
         # diffusers' DDIMPipeline turns whatever its folder names into DDIM.
-        name = "DDIMScheduler" if pipeline.kind == "DDIMPipeline" else pipeline.scheduler
+        name = "DDIMScheduler" if kind == "DDIMPipeline" else own
     known = {key.lower().removesuffix("scheduler"): key for key in _schedulers()}
     key = name.lower().removesuffix("scheduler").replace("-", "").replace("_", "")
     if key not in known:
         raise GendataError(
             f"no scheduler is called '{name}'", expected=f"one of {', '.join(known.values())}"
         )
-    return getattr(diffusers, known[key]).from_config(pipeline.scheduler_config)
+    return getattr(diffusers, known[key]).from_config(config)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -117,7 +137,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def _schedulers() -> list[str]:
     from diffusers.schedulers import KarrasDiffusionSchedulers
 
-    return [part.name for part in KarrasDiffusionSchedulers if part.name not in NOT_PER_IMAGE]
+    names = [part.name for part in KarrasDiffusionSchedulers if part.name not in NOT_PER_IMAGE]
+    return [*names, *FEW_STEPS]
 
 
 def _part_class(folder: Path, index: dict[str, Any], part: str, allowed: set[str]) -> str:

@@ -13,7 +13,9 @@ from gendata.cli.options import (
     echo_result,
     json_option,
     key_values,
+    sampler_flags,
     seed_option,
+    with_flags,
 )
 from gendata.cli.sample import check_filter
 
@@ -64,6 +66,7 @@ __all__ = ["command"]
     metavar="KEY=VALUE",
     help="An option of the sampler, such as steps=50; may be repeated.",
 )
+@sampler_flags
 @device_option
 @config_option
 @json_option
@@ -75,6 +78,8 @@ def command(
     judge_options: dict[str, Any],
     classes: tuple[str, ...],
     options: dict[str, Any],
+    from_real: str | None,
+    trust: bool,
     device: str,
     as_json: bool,
     **settings: Any,
@@ -93,6 +98,7 @@ def command(
     from gendata.clone.doctor import Wish, examine_run
     from gendata.clone.source import Source
 
+    options = with_flags(options, from_real, trust)
     check_filter(judge, threshold, label, judge_options)
     source = Source(sampler, options, judge, threshold, label, judge_options, device)
     result = examine_run(Wish(source, classes=classes or None, **settings))

@@ -14,6 +14,7 @@ import click
 from gendata.errors import GendataError
 
 __all__ = [
+    "check_writable",
     "config_option",
     "device_option",
     "dry_run_option",
@@ -23,8 +24,10 @@ __all__ = [
     "limit_option",
     "options_given",
     "out_option",
+    "sampler_flags",
     "seed_option",
     "strict_option",
+    "with_flags",
 ]
 
 # To a sampler the names of all its classes, to `sample` a choice among them.
@@ -43,12 +46,12 @@ def out_option(default: str | None = None) -> Callable[[F], F]:
         "--out",
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder for the results.",
-        callback=_check_writable,
+        callback=check_writable,
         **kind,
     )
 
 
-def _check_writable(_: click.Context, __: click.Parameter, path: Path) -> Path:
+def check_writable(_: click.Context, __: click.Parameter, path: Path) -> Path:
     """Refuses a folder that can be neither made nor written, before any work is done."""
     present = next(each for each in (path, *path.absolute().parents) if os.path.exists(each))
     if not present.is_dir() or not os.access(present, os.W_OK):
@@ -76,6 +79,23 @@ strict_option = click.option(
     "--strict", is_flag=True, help="Stop at damaged images, which are else left out and counted."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def sampler_flags(function: F) -> F:
+    """--from-real and --trust: options of some samplers that deserve a name of their own."""
+    trust = click.option(
+        "--trust", is_flag=True, help="Run the code that python:MODULE:FUNCTION names."
+    )
+    photos = click.option(
+        "--from-real", metavar="REF", help="Real photos that a text-to-image model starts from."
+    )
+    return photos(trust(function))
+
+
+def with_flags(options: dict[str, Any], from_real: str | None, trust: bool) -> dict[str, Any]:
+    """Adds what `sampler_flags` gave to the options of the sampler."""
+    flags = {"from_real": from_real, "trust": trust}
+    return {**options, **{name: value for name, value in flags.items() if value}}
 
 
 def key_values(

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gendata.cli.options import (
-    _check_writable,
+    check_writable,
     config_option,
     device_option,
     dry_run_option,
     echo_result,
     json_option,
     key_values,
+    options_given,
+    sampler_flags,
     seed_option,
+    with_flags,
 )
 from gendata.errors import GendataError
 
@@ -34,7 +37,7 @@ def _folder_or_url(context: click.Context, parameter: click.Parameter, value: st
         if is_url(value):
             return value
     folder = click.Path(file_okay=False, path_type=Path)
-    return _check_writable(context, parameter, folder.convert(value, parameter, context))
+    return check_writable(context, parameter, folder.convert(value, parameter, context))
 
 
 @click.command("sample")
@@ -94,6 +97,7 @@ def _folder_or_url(context: click.Context, parameter: click.Parameter, value: st
     metavar="KEY=VALUE",
     help="An option of the sampler, such as steps=50; may be repeated.",
 )
+@sampler_flags
 @device_option
 @config_option
 @dry_run_option
@@ -110,6 +114,8 @@ def command(
     shard: str | None,
     cluster: str | None,
     options: dict[str, Any],
+    from_real: str | None,
+    trust: bool,
     device: str,
     dry_run: bool,
     as_json: bool,
@@ -134,6 +140,9 @@ def command(
     from gendata.clone.source import Source
     from gendata.samplers import load_sampler
 
+    options = with_flags(options, from_real, trust)
+    if judge is None:
+        refuse_without_filter(**options_given("threshold"))
     share = parse_share(shard)
     if cluster is not None and share is not None:
         raise GendataError("--cluster and --shard exclude each other", do="give one of them")

@@ -23,10 +23,11 @@ __all__ = ["command"]
     help="Rows to draw again, chosen at random; 0: none, no sampler is loaded.",
 )
 @click.option("--all", "every", is_flag=True, help="Draw every row again.")
+@click.option("--trust", is_flag=True, help="Run the code that the recorded sampler names.")
 @device_option
 @config_option
 @json_option
-def command(clone: Path, count: int, every: bool, device: str, as_json: bool) -> None:
+def command(clone: Path, count: int, every: bool, trust: bool, device: str, as_json: bool) -> None:
     """Check every row of CLONE, and draw some again from the recorded sampler.
 
     Exits with 1 where something is wrong, or a value differs by more than one grey level.
@@ -38,7 +39,7 @@ def command(clone: Path, count: int, every: bool, device: str, as_json: bool) ->
     """  # noqa: D301
     from gendata.clone import verify_clone
 
-    result = verify_clone(clone, count=count, all=every, device=device)
+    result = verify_clone(clone, count=count, all=every, device=device, trust=trust)
     echo_result(result, _text(clone, result), as_json)
     sys.exit(0 if result["ok"] else 1)
 

@@ -111,6 +111,9 @@ def _label(item: str | int, names: tuple[str, ...]) -> int:
         return names.index(item)
     if text.isdecimal() and int(text) < len(names):
         return int(text)
+    synonyms = [label for label, name in enumerate(names) if text in name.split(", ")]
+    if len(synonyms) == 1:  # "tabby" of "tabby, tabby cat"
+        return synonyms[0]
     close = difflib.get_close_matches(text, names, n=3)
     raise GendataError(
         f"the sampler has no class '{item}'",

@@ -59,7 +59,8 @@ def prepare(
     settings = {
         "sampler": {
             "name": sampler.name,
-            "options": dict(sampler_options),
+            # Trust in a program is given by a person, each time; a clone may come from anybody.
+            "options": {key: each for key, each in sampler_options.items() if key != "trust"},
             "sha256": sampler.card.sha256,
             "settings": dict(sampler.card.settings),
         },

@@ -30,6 +30,7 @@ def redraw_rows(
     rows: Sequence[int],
     chosen: np.ndarray,
     device: str,
+    trust: bool,
 ) -> dict[str, Any]:
     """Draws some rows again, in batches of the run's size.
 
@@ -40,12 +41,13 @@ def redraw_rows(
         rows: number of rows in each shard, 0 for those to leave out.
         chosen: (N,) int64, row numbers over all shards, ascending.
         device: where a recorded sampler runs.
+        trust: run the code that a recorded sampler may name.
 
     Returns:
         `rows`; the shares of `identical_images` and of `identical_values`, a value being a
         pixel's red, green or blue; and the `largest_difference` of values, 0 to 255.
     """
-    sampler = sampler or recorded_sampler(run, device)
+    sampler = sampler or recorded_sampler(run, device, trust)
     batch_size = run.settings["batch_size"]
     images = values = total = largest = 0
     with cpu_threads(run.threads):
@@ -66,14 +68,18 @@ def redraw_rows(
     }
 
 
-def recorded_sampler(run: Run, device: str) -> Sampler:
+def recorded_sampler(run: Run, device: str, trust: bool) -> Sampler:
     """Loads the sampler that `run.json` names.
 
     Raises:
         GendataError: it cannot be loaded, or it is another one now.
     """
     recorded = run.settings["sampler"]
-    sampler = load_sampler(recorded["name"], device=device, **recorded["options"])
+    options = {**recorded["options"]}
+    options.pop("trust", None)  # not the file's to give
+    sampler = load_sampler(
+        recorded["name"], device=device, **options, **({"trust": True} if trust else {})
+    )
     now = json_values({"sha256": sampler.card.sha256, "settings": dict(sampler.card.settings)})
     for name, value in now.items():
         if value != recorded[name]:

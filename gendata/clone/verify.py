@@ -32,6 +32,7 @@ def verify_clone(
     count: int = 16,
     all: bool = False,
     device: str = "auto",
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Checks every row of a clone, and draws some again.
 
@@ -40,6 +41,7 @@ def verify_clone(
         sampler: what draws again; None: the one that `run.json` names.
         count: rows to draw again, spread at random, always the same ones; 0: none.
         all: draw every row again.
+        trust: run the code that a recorded sampler may name (`python:MODULE:FUNCTION`).
         device: where a sampler that is loaded here runs.
 
     Returns:
@@ -62,7 +64,9 @@ def verify_clone(
     chosen = np.sort(
         np.random.default_rng(0).choice(total, total if all else min(count, total), replace=False)
     )
-    redrawn = redraw_rows(folder, run, sampler, rows, chosen, device) if len(chosen) else None
+    redrawn = None
+    if len(chosen):
+        redrawn = redraw_rows(folder, run, sampler, rows, chosen, device, trust)
     return {
         "ok": not check.problem_count and (redrawn is None or redrawn["largest_difference"] <= 1),
         "rows": total,

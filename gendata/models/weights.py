@@ -22,6 +22,11 @@ __all__ = ["digest_of", "fit_weights", "read_weights", "save_weights"]
 CONTAINERS = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.", "backbone.")
 SHOWN = 3
+# What torch.load makes of a damaged file, besides what it means to raise.
+DAMAGE = (
+    *(SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError),
+    *(LookupError, AssertionError, TypeError, AttributeError),
+)
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -37,7 +42,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             content: Any = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except DAMAGE as error:
         raise GendataError(
             f"{path} cannot be read as weights",
             found=str(error).splitlines()[0] if str(error) else type(error).__name__,

@@ -6,13 +6,17 @@ import pytest
 import torch
 from diffusers import (
     AutoencoderKL,
+    CMStochasticIterativeScheduler,
+    ConsistencyModelPipeline,
     DDIMPipeline,
     DDIMScheduler,
     DDPMPipeline,
     DDPMScheduler,
     DiTPipeline,
     DiTTransformer2DModel,
+    LDMPipeline,
     UNet2DModel,
+    VQModel,
 )
 
 from gendata import load_sampler
@@ -129,6 +133,40 @@ def test_dit_defaults_to_guidance_4_and_50_steps(tmp_path):
     assert (settings["guidance"], settings["steps"]) == (4.0, 50)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_consistency_model_is_diffusers_own_pipeline(tmp_path, steps):
+    scheduler = CMStochasticIterativeScheduler()
+    network = save_unet(tmp_path, scheduler, "ConsistencyModelPipeline", num_class_embeds=3)
+    pipeline = ConsistencyModelPipeline(network, scheduler)
+    pipeline.set_progress_bar_config(disable=True)
+    official = pipeline(
+        4, LABELS.tolist(), num_inference_steps=steps, generator=generators(), output_type="np"
+    ).images
+    sampler = load_sampler(f"diffusers:{tmp_path}", device="cpu", steps=steps)
+    assert_same(sampler.sample(LABELS, SEEDS), official)
+    assert load_sampler(f"diffusers:{tmp_path}", device="cpu").card.settings["steps"] == 1
+
+
+def test_latent_diffusion_is_diffusers_own_pipeline(tmp_path):
+    scheduler = DDIMScheduler(clip_sample=False)
+    network = save_unet(tmp_path, scheduler, "LDMPipeline")
+    vqvae = VQModel(
+        block_out_channels=(8, 8), norm_num_groups=2, num_vq_embeddings=16, sample_size=16,
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+    ).eval()  # fmt: skip
+    vqvae.save_pretrained(tmp_path / "vqvae")
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    (tmp_path / "model_index.json").write_text(
+        json.dumps({**index, "vqvae": ["diffusers", "VQModel"]})
+    )
+    pipeline = LDMPipeline(vqvae, network, scheduler)
+    pipeline.set_progress_bar_config(disable=True)
+    official = pipeline(4, generators(), num_inference_steps=4, output_type="np").images
+    sampler = load_sampler(f"diffusers:{tmp_path}", device="cpu", steps=4)
+    assert_same(sampler.sample(None, SEEDS), official)
+    assert sampler.resolution == 16
+
+
 def test_guidance_on_a_unet_is_the_formula(tmp_path):
     """A loop of one image and one network call at a time, with DDIM's update written out."""
     scheduler = DDIMScheduler(clip_sample=False, beta_end=0.01)
@@ -227,7 +265,7 @@ def test_the_digest_follows_the_weights(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"psi": 1}, "no option psi; expected some of classes, dtype, eta, guidance"),
+        ({"psi": 1}, "no option psi; expected some of classes, dtype, eta, from_real"),
         ({"steps": 0}, "bad option steps"),
         ({"steps": 5000}, "1…1000"),
         ({"guidance": "strong"}, "bad option guidance"),
@@ -238,6 +276,8 @@ def test_the_digest_follows_the_weights(tmp_path):
         ({"dtype": "float16"}, "float32 on a CPU"),
         ({"dtype": "int8"}, "bad option dtype"),
         ({"classes": ["a"]}, "class names do not fit"),
+        ({"template": "a {class}"}, "bad option template; found a {class}; expected nothing"),
+        ({"from_real": "photos"}, "bad option from_real"),
     ],
 )
 def test_bad_options_are_one_line(tmp_path, options, words):
