@@ -13,7 +13,7 @@ test: lint types  ## lint, types and every test that can run here
 	$(BIN)/python -m pytest
 
 test-fast: $(VENV)/installed-dev  ## the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not cluster"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

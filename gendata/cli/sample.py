@@ -141,6 +141,7 @@ def command(
     from gendata.samplers import load_sampler
 
     options = with_flags(options, from_real, trust)
+    check_filter(judge, threshold, label, judge_options)
     if judge is None:
         refuse_without_filter(**options_given("threshold"))
     share = parse_share(shard)
@@ -148,7 +149,6 @@ def command(
         raise GendataError("--cluster and --shard exclude each other", do="give one of them")
     chosen = classes or None
     if cluster is not None and not dry_run:
-        check_filter(judge, threshold, label, judge_options)
         source = Source(sampler, options, judge, threshold, label, judge_options, device)
         draw_on_cluster(source, per_class, out, classes=chosen, **settings)
         echo_clone(Path(out), as_json)

@@ -111,7 +111,8 @@ def test_random_noise_comes_from_each_seed(load):
     found = sampler.synthesize(z, LABELS, SEEDS)
     assert (found - expected).abs().max() < 3e-5 * expected.std()
     silent = generator(z, LABELS, noise="none")
-    assert torch.equal(sampler.synthesize(z, LABELS), silent), "without seeds there is no noise"
+    found = sampler.synthesize(z, LABELS)
+    assert (found - silent).abs().max() < 3e-5 * silent.std(), "without seeds there is no noise"
 
 
 def test_an_unconditional_generator(load):
@@ -182,7 +183,7 @@ class Listed:
     """A file's content that names a function to call."""
 
     def __reduce__(self):
-        return print, ("ran",)
+        return sorted, (["ran"],)
 
 
 @pytest.mark.parametrize(
