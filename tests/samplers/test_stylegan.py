@@ -194,7 +194,7 @@ class Listed:
         ([1, 2], "no networks in a list"),
         (3, "no networks in a int"),
         ({"G_ema": Unknown()}, "unknown family; found Unknown with no modules"),
-        ({"G_ema": Listed()}, "unknown family; found print"),
+        ({"G_ema": Listed()}, "unknown family; found sorted"),
     ],
 )
 def test_files_of_something_else(tmp_path, capsys, content, words):
