@@ -386,4 +386,4 @@ def spread(values: Sequence[float]) -> str:
     """Mean ± sample standard deviation in percent; one value alone has none."""
     if len(values) == 1:
         return f"{values[0]:.1%}"
-    return f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values):.1f} %"
+    return f"{statistics.mean(values):.1%} ± {statistics.stdev(values):.1%}"
