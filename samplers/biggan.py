@@ -13,13 +13,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gendata.errors import GendataError, UnusableImages
+from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of, read_weights
 from gendata.registry import samplers
 from gendata.samplers.labels import check_labels, class_names
 from gendata.samplers.networks.biggan import Generator, build
 from gendata.samplers.pipeline import read_json
+from gendata.samplers.pixels import to_uint8
 from gendata.seeds import image_noise
 from gendata.types import Card
 
@@ -62,7 +63,7 @@ class BigganSampler:
         """Draws uint8 (B, 3, H, W) for labels (B,) and seeds (B,)."""
         labels = check_labels(labels, seeds, len(self.classes), self.device)
         latents = truncated_latents(seeds, self.z_dim, self.truncation)
-        return _to_bytes(self.synthesize(latents, labels))
+        return to_uint8(self.synthesize(latents, labels), "(x+1)*128")
 
     @torch.inference_mode()
     def synthesize(self, z: Tensor, labels: Tensor | None) -> Tensor:
@@ -177,16 +178,3 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _is_plain(tensor: Tensor) -> bool:
     return tensor.layout is torch.strided and tensor.device.type == "cpu"
-
-
-def _to_bytes(images: Tensor) -> Tensor:
-    """Turns images in [-1, 1] into bytes by the release's rule, (x + 1) / 2 * 256, rounded down.
-
-    Raises:
-        UnusableImages: some are not finite.
-    """
-    finite = (images.flatten(1) * 0).sum(dim=1) == 0  # NaN times 0 is NaN, and so is infinity's
-    pixels = torch.nan_to_num(images).add(1).mul_(128).clamp_(0, 255).to(torch.uint8).contiguous()
-    if not bool(finite.all()):
-        raise UnusableImages("nan", pixels * finite[:, None, None, None], ~finite)
-    return pixels

@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gendata.errors import GendataError, UnusableImages
+from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
 from gendata.samplers.labels import check_labels, class_names
 from gendata.samplers.networks.preconditioning import Denoiser, build
+from gendata.samplers.pixels import to_uint8
 from gendata.samplers.records import Record, brief
 from gendata.samplers.restricted_pickle import read_checkpoint
 from gendata.seeds import hash_seed, image_noise
@@ -114,7 +115,7 @@ class EdmSampler:
             step_noise=step_noise,
             round_sigma=network.round_sigma,
         )
-        return _to_bytes(images)
+        return to_uint8(images, "x*127.5+128")
 
     @torch.inference_mode()
     def denoise(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -202,19 +203,6 @@ def _heun_step(
 
 def _at(denoise: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigma: float) -> Tensor:
     return denoise(x, x.new_full((len(x),), sigma)).to(x)
-
-
-def _to_bytes(images: Tensor) -> Tensor:
-    """Turns images (B, 1 or 3, H, W) into uint8 (B, 3, H, W) by the authors' rule.
-
-    A byte is x * 127.5 + 128, clamped to 0…255 and cut off; grey is repeated.
-    """
-    finite = torch.isfinite(images).flatten(1).all(dim=1)
-    pixels = torch.nan_to_num(images).mul(127.5).add_(128).clamp_(0, 255)
-    pixels = pixels.to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
-    if not bool(finite.all()):
-        raise UnusableImages("nan", pixels * finite[:, None, None, None], ~finite)
-    return pixels
 
 
 @samplers.register("edm")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gendata.errors import GendataError, UnusableImages
+from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
 from gendata.samplers.labels import check_labels, class_names
+from gendata.samplers.pixels import to_uint8
 from gendata.samplers.restricted_pickle import Record, read_checkpoint
 from gendata.seeds import hash_seed, image_noise
 from gendata.types import Card
@@ -35,12 +36,6 @@ DTYPES = {
 }
 NOISE_MODES = ("const", "none", "random")
 NOISE_STREAM = 1  # of an image's seed; its latent is drawn from the seed itself
-
-# How a float image becomes bytes, each as its authors do it; what is left of the point remains.
-BYTE_RULES: dict[str, Callable[[Tensor], Tensor]] = {
-    "x*127.5+128": lambda images: images * 127.5 + 128,
-    "(x+1)*127.5": lambda images: (images + 1) * 127.5,
-}
 
 
 class StyleganSampler:
@@ -82,7 +77,7 @@ class StyleganSampler:
     def sample(self, labels: Tensor | None, seeds: Tensor) -> Tensor:
         """Draws uint8 (B, 3, H, W) for labels (B,) and seeds (B,)."""
         z = image_noise(seeds, (self.z_dim,), self.device)
-        return _to_bytes(self.synthesize(z, labels, seeds), self.generator.to_bytes)
+        return to_uint8(self.synthesize(z, labels, seeds), self.generator.to_bytes)
 
     @torch.inference_mode()
     def synthesize(
@@ -303,17 +298,3 @@ def _use_centroids(generator: Any, path: Path) -> None:
             expected="a .npy file of floats (K, w_dim)",
         ) from error
     generator.use_centroids(values)
-
-
-def _to_bytes(images: Tensor, rule: str) -> Tensor:
-    """Turns float images (B, 1 or 3, H, W) into uint8 (B, 3, H, W) by a family's own rule.
-
-    Raises:
-        UnusableImages: some are not finite.
-    """
-    finite = (images.flatten(1) * 0).sum(dim=1) == 0  # NaN times 0 is NaN, and so is infinity's
-    pixels = BYTE_RULES[rule](torch.nan_to_num(images)).clamp_(0, 255).to(torch.uint8)
-    pixels = pixels.expand(-1, 3, -1, -1).contiguous()
-    if not bool(finite.all()):
-        raise UnusableImages("nan", pixels * finite[:, None, None, None], ~finite)
-    return pixels
