@@ -21,6 +21,7 @@ from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
+from gendata.samplers.families import describe_network
 from gendata.samplers.labels import check_labels, class_names
 from gendata.samplers.pixels import to_uint8
 from gendata.samplers.restricted_pickle import Record, read_checkpoint
@@ -33,6 +34,13 @@ DTYPES = {
     "float32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
+}
+# By how the family's name begins, as `families` tells it.
+MODULES = {
+    "stylegan2": "stylegan2",
+    "stylegan3": "stylegan3",
+    "stylegan-xl": "stylegan_xl",
+    "projected-gan": "projected_gan",
 }
 NOISE_MODES = ("const", "none", "random")
 NOISE_STREAM = 1  # of an image's seed; its latent is drawn from the seed itself
@@ -189,14 +197,14 @@ def build_generator(record: Record, path: str | Path) -> Any:
     Raises:
         GendataError: it is of no known family, or its parts do not fit one another.
     """
-    family = _family(record)
-    if family is None:
+    module = _module(record)
+    if module is None:
         raise GendataError(
             f"{path} holds a generator of an unknown family",
             found=f"{record.name} with {', '.join(record.modules()) or 'no modules'}",
             expected="StyleGAN2-ADA, StyleGAN3, StyleGAN-XL or Projected GAN",
         )
-    build = importlib.import_module(f"gendata.samplers.networks.{family}").build
+    build = importlib.import_module(f"gendata.samplers.networks.{module}").build
     try:
         generator = build(record)
     except (GendataError, MemoryError):
@@ -216,21 +224,10 @@ def build_generator(record: Record, path: str | Path) -> Any:
     return generator
 
 
-def _family(record: Record) -> str | None:
-    """Tells the module of a generator's family by its parts; their classes share their names."""
-    parts = record.modules()
-    if "mapping" not in parts or "synthesis" not in parts:
-        return None
-    synthesis, mapping = parts["synthesis"].modules(), parts["mapping"].modules()
-    if "networks_fastgan" in record.kind or "init" in synthesis:
-        return "projected_gan"
-    if "input" in synthesis:
-        # StyleGAN-XL is StyleGAN3 whose labels go through the embedding of a classifier.
-        embedding = mapping.get("embed")
-        is_pretrained = embedding is not None and embedding.name == "Embedding"
-        of_xl = is_pretrained or "embed_proj" in mapping or record.name == "SuperresGenerator"
-        return "stylegan_xl" if of_xl else "stylegan3"
-    return "stylegan2" if "b4" in synthesis else None
+def _module(record: Record) -> str | None:
+    """Names the module in `networks/` that rebuilds a generator; None where it is of no family."""
+    family = str(describe_network(record)["family"])
+    return next((module for start, module in MODULES.items() if family.startswith(start)), None)
 
 
 def _network(content: Any, network: str, path: str | Path) -> Record:
