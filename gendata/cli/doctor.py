@@ -10,11 +10,9 @@ import click
 from gendata.cli.options import (
     config_option,
     device_option,
+    drawing_options,
     echo_result,
     json_option,
-    key_values,
-    sampler_flags,
-    seed_option,
     with_flags,
 )
 from gendata.cli.sample import check_filter
@@ -24,26 +22,8 @@ __all__ = ["command"]
 
 @click.command("doctor")
 @click.argument("sampler")
-@click.option("--per-class", type=click.IntRange(1), required=True, help="Images of each class.")
+@drawing_options
 @click.option("--out", help="The clone's folder or URL; nothing is written.")
-@click.option("--filter", "judge", metavar="CLASSIFIER", help="Keep what this classifier trusts.")
-@click.option("--threshold", type=float, default=0.8, show_default=True)
-@click.option("--label", type=click.Choice(["agree", "condition", "classifier"]))
-@click.option(
-    "--filter-option",
-    "judge_options",
-    multiple=True,
-    callback=key_values,
-    metavar="KEY=VALUE",
-    help="An option of the classifier; may be repeated.",
-)
-@seed_option
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--shard-size", type=click.IntRange(1), default=2048, show_default=True)
-@click.option("--attempts", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--short", is_flag=True, help="Classes may be left short.")
-@click.option("--extend", is_flag=True, help="The folder may hold fewer per class.")
-@click.option("--classes", multiple=True, metavar="CLASS", help="Only this class; repeat.")
 @click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -58,15 +38,6 @@ __all__ = ["command"]
     show_default=True,
     help="Images to draw for the estimates, in whole batches; at most 30 seconds long.",
 )
-@click.option(
-    "-o",
-    "options",
-    multiple=True,
-    callback=key_values,
-    metavar="KEY=VALUE",
-    help="An option of the sampler, such as steps=50; may be repeated.",
-)
-@sampler_flags
 @device_option
 @config_option
 @json_option

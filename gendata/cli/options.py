@@ -17,6 +17,7 @@ __all__ = [
     "check_writable",
     "config_option",
     "device_option",
+    "drawing_options",
     "dry_run_option",
     "echo_result",
     "json_option",
@@ -24,7 +25,6 @@ __all__ = [
     "limit_option",
     "options_given",
     "out_option",
-    "sampler_flags",
     "seed_option",
     "strict_option",
     "with_flags",
@@ -123,6 +123,77 @@ def key_values(
         except json.JSONDecodeError:
             options[key] = value
     return options
+
+
+# What `sample` draws with, and `doctor` examines beforehand.
+DRAWING: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--per-class", type=click.IntRange(1), required=True, help="Images of each class."
+    ),
+    click.option(
+        "--filter", "judge", metavar="CLASSIFIER", help="Keep what this classifier trusts."
+    ),
+    click.option(
+        "--threshold",
+        type=float,
+        default=0.8,
+        show_default=True,
+        help="Its largest probability must lie above this; between 0 and 1.",
+    ),
+    click.option(
+        "--label",
+        type=click.Choice(["agree", "condition", "classifier"]),
+        help="Whose label counts; agree where the sampler knows classes, classifier elsewhere.",
+    ),
+    click.option(
+        "--filter-option",
+        "judge_options",
+        multiple=True,
+        callback=key_values,
+        metavar="KEY=VALUE",
+        help="An option of the classifier, such as input_size=64; may be repeated.",
+    ),
+    seed_option,
+    click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
+    click.option(
+        "--shard-size",
+        type=click.IntRange(1),
+        default=2048,
+        show_default=True,
+        help="Images a file.",
+    ),
+    click.option(
+        "--attempts",
+        type=click.IntRange(1),
+        default=100,
+        show_default=True,
+        help="Most attempts per image, before its class counts as impossible to fill.",
+    ),
+    click.option("--short", is_flag=True, help="Leave such a class short, rather than stop."),
+    click.option("--extend", is_flag=True, help="Allow more per class than the folder holds."),
+    click.option(
+        "--classes",
+        multiple=True,
+        metavar="CLASS",
+        help="Draw this class, by name or label; repeat.",
+    ),
+    click.option(
+        "-o",
+        "options",
+        multiple=True,
+        callback=key_values,
+        metavar="KEY=VALUE",
+        help="An option of the sampler, such as steps=50; may be repeated.",
+    ),
+    sampler_flags,
+)
+
+
+def drawing_options(function: F) -> F:
+    """The options that decide a clone, apart from where it goes and who draws which part."""
+    for option in reversed(DRAWING):
+        function = option(function)
+    return function
 
 
 def _by_option(command: click.Command) -> dict[str, click.Parameter]:

@@ -12,13 +12,11 @@ from gendata.cli.options import (
     check_writable,
     config_option,
     device_option,
+    drawing_options,
     dry_run_option,
     echo_result,
     json_option,
-    key_values,
     options_given,
-    sampler_flags,
-    seed_option,
     with_flags,
 )
 from gendata.errors import GendataError
@@ -42,62 +40,15 @@ def _folder_or_url(context: click.Context, parameter: click.Parameter, value: st
 
 @click.command("sample")
 @click.argument("sampler")
-@click.option("--per-class", type=click.IntRange(1), required=True, help="Images of each class.")
+@drawing_options
 @click.option(
     "--out",
     required=True,
     callback=_folder_or_url,
     help="Folder for the results, or a URL such as s3://bucket/clone.",
 )
-@click.option("--filter", "judge", metavar="CLASSIFIER", help="Keep what this classifier trusts.")
-@click.option(
-    "--threshold",
-    type=float,
-    default=0.8,
-    show_default=True,
-    help="Its largest probability must lie above this; between 0 and 1.",
-)
-@click.option(
-    "--label",
-    type=click.Choice(["agree", "condition", "classifier"]),
-    help="Whose label counts; agree where the sampler knows classes, classifier elsewhere.",
-)
-@click.option(
-    "--filter-option",
-    "judge_options",
-    multiple=True,
-    callback=key_values,
-    metavar="KEY=VALUE",
-    help="An option of the classifier, such as input_size=64; may be repeated.",
-)
-@seed_option
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
-@click.option(
-    "--shard-size", type=click.IntRange(1), default=2048, show_default=True, help="Images a file."
-)
-@click.option(
-    "--attempts",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    help="Most attempts per image, before its class counts as impossible to fill.",
-)
-@click.option("--short", is_flag=True, help="Leave such a class short, rather than stop.")
-@click.option("--extend", is_flag=True, help="Allow more per class than the folder holds.")
-@click.option(
-    "--classes", multiple=True, metavar="CLASS", help="Draw this class, by name or label; repeat."
-)
 @click.option("--shard", metavar="I/N", help="Draw the share I of N, from 0; for job arrays.")
 @click.option("--cluster", type=click.Choice(["ray"]), help="Draw on this kind of cluster.")
-@click.option(
-    "-o",
-    "options",
-    multiple=True,
-    callback=key_values,
-    metavar="KEY=VALUE",
-    help="An option of the sampler, such as steps=50; may be repeated.",
-)
-@sampler_flags
 @device_option
 @config_option
 @dry_run_option
