@@ -151,14 +151,17 @@ class Stage:
 class Method(Protocol):
     """One way to train a classifier; it owns its gradient.
 
-    A method whose optimisers or heads change in training also defines `state_dict()` and
-    `load_state_dict(state)`, in tensors and plain values, so that a killed run can go on.
+    Heads and discriminators that `prepare` gives to `learner.add` are trained, saved and restored
+    with the network. A method that keeps more than that across steps also defines `state_dict()`
+    and `load_state_dict(state)`, in tensors and plain values, so that a killed run can go on. One
+    that changes with its stages defines `begin_stage(number)`, called before a stage's first
+    epoch, numbered from 0; a run resumed within a stage does not call it again.
     """
 
     stages: Sequence[Stage]
 
     def prepare(self, learner: Learner) -> None:
-        """Builds teachers, heads, discriminators and optimisers of its own, once."""
+        """Builds teachers, heads and discriminators of its own, once."""
         ...
 
     def step(self, batch: Batch, progress: float) -> Mapping[str, float | Tensor]:

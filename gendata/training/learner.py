@@ -20,7 +20,7 @@ from gendata.types import Examples, Images, Output
 
 __all__ = ["BATCH_NORM_POLICIES", "Learner"]
 
-BATCH_NORM_POLICIES = ("both", "freeze-real")
+BATCH_NORM_POLICIES = ("both", "freeze-real", "freeze")
 
 
 class Learner:
@@ -33,8 +33,8 @@ class Learner:
         classes: class names in label order.
         loaders: by source name; `Examples.rows` are row numbers of their images.
         images: training sets by source name, the parts of a mixed set too; None for the loaders'.
-        batch_norm: "both" (every batch sets and uses its own statistics) or "freeze-real" (real
-            batches use the running statistics and leave them alone).
+        batch_norm: "both" (every batch sets and uses its own statistics), "freeze-real" (real
+            batches use the running statistics and leave them alone) or "freeze" (all batches do).
         clip: greatest length of an update's gradient; None for no limit.
         show_progress: whether longer preparations show a bar.
         download: whether a method may fetch weights that are not on this machine.
@@ -43,6 +43,8 @@ class Learner:
         network: prepared by accelerate.
         optimizer: prepared by accelerate.
         bare: the network without the processes' wrapper, for evaluation.
+        added: modules that a method trains beside the network, by name; a resumed run has them.
+        learning_rate: of the updates to come, before a module's own factor.
         device: where everything lives.
     """
 
@@ -67,6 +69,8 @@ class Learner:
         self.images: Mapping[str, Images] = own if images is None else images
         self.batch_norm, self.clip = batch_norm, clip
         self.show_progress, self.download = show_progress, download
+        self.added = nn.ModuleDict()
+        self.learning_rate: float = optimizer.param_groups[0]["lr"]
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._sizes = [p.numel() for p in self._parameters]
         self._norms = [
@@ -92,7 +96,9 @@ class Learner:
 
     @contextmanager
     def _normalisation_for(self, source: str) -> Iterator[None]:
-        frozen = self.batch_norm == "freeze-real" and source == "real"
+        frozen = self.batch_norm == "freeze" or (
+            self.batch_norm == "freeze-real" and source == "real"
+        )
         training = [norm for norm in self._norms if frozen and norm.training]
         for norm in training:
             norm.eval()
@@ -146,8 +152,47 @@ class Learner:
             blocks[self.rank] = own
         return torch.cat(blocks)
 
-    def gradient(self, loss: Tensor) -> Tensor:
-        """Differentiates a loss by all trainable parameters.
+    def add(self, name: str, module: nn.Module) -> nn.Module:
+        """Trains a module of the method's own, such as a discriminator, beside the network.
+
+        Call it in `prepare`. Every update moves the module too, along the gradients that it has
+        gathered since the last one, averaged over the processes. It is no part of `gradient`'s
+        vector.
+
+        Returns:
+            The module, on the device.
+        """
+        self.added[name] = module.to(self.device)
+        self.optimizer.add_param_group({"params": list(module.parameters())})
+        return module
+
+    def set_rate_factor(self, module: nn.Module, factor: float) -> None:
+        """Lets a module of the network or an added one learn at a multiple of the learning rate.
+
+        0 holds it still. The first call for a module belongs in `prepare`: a resumed run must find
+        the same groups in its optimiser.
+        """
+        chosen = {id(parameter) for parameter in module.parameters()}
+        for group in list(self.optimizer.param_groups):
+            inside = [p for p in group["params"] if id(p) in chosen]
+            if len(inside) == len(group["params"]):
+                group["factor"] = factor
+            elif inside:
+                group["params"] = [p for p in group["params"] if id(p) not in chosen]
+                self.optimizer.add_param_group({**group, "params": inside, "factor": factor})
+
+    def mask_of(self, module: nn.Module) -> Tensor:
+        """Tells which entries of a gradient's vector belong to a module of the network: (P,)."""
+        chosen = {id(parameter) for parameter in module.parameters()}
+        marks = [torch.full((p.numel(),), id(p) in chosen) for p in self._parameters]
+        return torch.cat(marks).to(self.device)
+
+    def gradient(self, loss: Tensor, *, keep_graph: bool = False) -> Tensor:
+        """Differentiates a loss by all trainable parameters of the network.
+
+        Args:
+            loss: a scalar.
+            keep_graph: let another loss of the same forward pass be differentiated after this one.
 
         Returns:
             One float32 vector (P,), each parameter's part in the order of its memory, averaged
@@ -155,7 +200,7 @@ class Learner:
             scale, the same for every gradient of a step. Its memory is used again after the next
             `apply` or `update`: clone it to keep it.
         """
-        self.accelerator.backward(loss)
+        self.accelerator.backward(loss, retain_graph=keep_graph)
         flat = self.flat_memory()
         targets, gradients = [], []
         for parameter, part in self._parts(flat):
@@ -188,8 +233,9 @@ class Learner:
 
     def set_learning_rate(self, rate: float) -> None:
         """Sets the rate of the updates to come."""
+        self.learning_rate = rate
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("factor", 1.0)
 
     def _parts(self, flat: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
         """Pairs each parameter with its part of a flat vector, as a view of its shape and layout.
@@ -200,8 +246,13 @@ class Learner:
             yield parameter, part.as_strided(parameter.shape, parameter.stride())
 
     def _descend(self) -> None:
+        for parameter in self.added.parameters():
+            if parameter.grad is not None:
+                parameter.grad = self.average(parameter.grad)
         if self.clip is not None:
-            self.accelerator.clip_grad_norm_(self._parameters, self.clip)
+            self.accelerator.clip_grad_norm_(
+                [*self._parameters, *self.added.parameters()], self.clip
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._taken = 0

@@ -25,7 +25,7 @@ from gendata.types import Method, Stage
 
 __all__ = ["EPOCH", "INITIAL", "Run", "epoch_stages", "seeded"]
 
-INITIAL, EPOCH = 0, 1  # what a seed is for
+INITIAL, EPOCH, STAGE = 0, 1, 2  # what a seed is for
 JUDGE = {"source-val": "held_out", "target-val": "validation", "oracle": "test"}
 
 
@@ -73,6 +73,8 @@ class Run:
             disable=None if self.learner.show_progress else True,
         )
         for epoch in bar:
+            if epoch == 0 or stages[epoch] is not stages[epoch - 1]:
+                self._begin_stage(stages[epoch])
             record = self._epoch(epoch, stages[epoch])
             self.history.append(record)
             self._consider(record)
@@ -88,6 +90,12 @@ class Run:
         images = self.judges[role].images
         scores = logits(self.learner.bare, self.judges[role], self.learner.accelerator)
         return accuracy_of(scores, images.labels, images.classes)
+
+    def _begin_stage(self, stage: Stage) -> None:
+        if hasattr(self.method, "begin_stage"):
+            number = next(n for n, each in enumerate(self.method.stages) if each is stage)
+            with seeded(self.learner.device, self.settings.seed, STAGE, number):
+                self.method.begin_stage(number)
 
     def _epoch(self, epoch: int, stage: Stage) -> dict[str, Any]:
         began = time.perf_counter()
@@ -140,6 +148,7 @@ class Run:
         scaler = self.learner.accelerator.scaler
         return {
             "network": self.learner.bare.state_dict(),
+            "added": self.learner.added.state_dict(),
             "optimizer": self.learner.optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else {},
             "method": self.method.state_dict() if hasattr(self.method, "state_dict") else {},
@@ -152,6 +161,7 @@ class Run:
         if state is None:
             return
         self.learner.bare.load_state_dict(state["network"])
+        self.learner.added.load_state_dict(state["added"])
         self.learner.optimizer.load_state_dict(state["optimizer"])
         if self.learner.accelerator.scaler is not None:
             self.learner.accelerator.scaler.load_state_dict(state["scaler"])

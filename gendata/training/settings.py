@@ -61,7 +61,8 @@ class Settings:
         select: which epoch's network counts: "last"; "source-val" (best on a tenth of the training
             images, held out); "target-val" (best on the given validation images); "oracle" (best
             on the test images, an upper bound and no fair figure).
-        batch_norm: "both", or "freeze-real": real batches use the running statistics.
+        batch_norm: "both", "freeze-real" (real batches use the running statistics) or "freeze"
+            (all batches do; of use with pretrained weights only).
         clip: greatest length of an update's gradient; None for no limit.
         precision: "no" (float32), "fp16" or "bf16".
         seed: decides everything random.

@@ -138,3 +138,71 @@ def test_loss_scale_changes_no_update_and_an_overflow_skips_one():
     scaled.apply(broken)
     assert torch.equal(flat(scaled.bare.parameters()), before)
     assert scaled.accelerator.scaler.get_scale() == 2.0**9
+
+
+def test_every_batch_uses_the_running_statistics_where_they_are_frozen():
+    learner = make_learner(batch_norm="freeze")
+    learner.network.train()
+    norm = next(m for m in learner.bare.modules() if isinstance(m, nn.BatchNorm2d))
+    start = norm.running_mean.clone()
+    learner.forward(examples(0), "synthetic")
+    learner.forward(examples(1), "real")
+    assert torch.equal(norm.running_mean, start) and norm.training
+
+
+def test_an_added_module_is_trained_with_the_network():
+    learner, batch = make_learner(), examples()
+    head = learner.add("domain", nn.Linear(learner.bare.feature_dim, 2))
+    network, module = flat(learner.bare.parameters()), flat(head.parameters())
+    logits = head(learner.forward(batch, "synthetic").features)
+    loss = functional.cross_entropy(logits, batch.labels % 2)
+    expected = torch.cat(
+        [g.flatten() for g in torch.autograd.grad(loss, list(head.parameters()), retain_graph=True)]
+    )
+    gradient = learner.gradient(loss)
+    assert len(gradient) == len(network), "the vector holds the network's part alone"
+    learner.apply(gradient)
+    torch.testing.assert_close(flat(head.parameters()), module - 0.1 * expected)
+    assert not torch.equal(flat(learner.bare.parameters()), network)
+    learner.update(loss_of(learner, batch))
+    torch.testing.assert_close(flat(head.parameters()), module - 0.1 * expected)
+    assert list(learner.added.state_dict()) == ["domain.weight", "domain.bias"]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1),
+        lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.1, fused=True),
+    ],
+)
+def test_a_module_may_learn_at_a_rate_of_its_own(optimizer):
+    learner, batch = make_learner(optimizer), examples()
+    last = learner.bare.backbone.get_classifier()
+    learner.set_rate_factor(last, 1.0)
+    learner.set_learning_rate(0.01)
+    learner.update(loss_of(learner, batch))
+    held, others = flat(last.parameters()), flat(learner.bare.parameters())
+    learner.set_rate_factor(last, 0.0)
+    learner.set_learning_rate(0.02)
+    learner.update(loss_of(learner, batch))
+    assert torch.equal(flat(last.parameters()), held)
+    assert not torch.equal(flat(learner.bare.parameters()), others)
+    learner.set_rate_factor(last, 10.0)
+    learner.set_learning_rate(0.02)
+    assert [group["lr"] for group in learner.optimizer.param_groups] == [0.02, 0.2]
+    assert learner.learning_rate == 0.02
+
+
+def test_a_mask_picks_a_module_out_of_the_vector():
+    learner, batch = make_learner(), examples()
+    last = learner.bare.backbone.get_classifier()
+    mask = learner.mask_of(last)
+    output = learner.forward(batch, "synthetic")
+    whole = learner.gradient(learner.cross_entropy(output, batch), keep_graph=True).clone()
+    learner.gradient(output.features.square().mean())
+    weight, bias = (p.numel() for p in last.parameters())
+    assert mask.sum() == weight + bias and len(mask) == len(whole)
+    loss = learner.cross_entropy(learner.forward(batch, "synthetic"), batch)
+    expected = torch.autograd.grad(loss, list(last.parameters()))
+    torch.testing.assert_close(whole[mask], torch.cat([g.flatten() for g in expected]))

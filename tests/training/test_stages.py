@@ -1,0 +1,85 @@
+"""Stages: their hook, and what a run resumed within one finds."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from toys import toy_images
+from torch import nn
+
+import gendata
+from gendata.registry import methods
+from gendata.training.supervised import supervised_step
+from gendata.types import Stage
+
+
+@dataclass
+class TwoStages:
+    """Trains a head of its own beside the network, then holds the network's last layer still."""
+
+    stages = (Stage(0.5, ("synthetic",)), Stage(0.5, ("real",)))
+    begun: list = field(default_factory=list)
+
+    def prepare(self, learner):
+        self.learner = learner
+        self.head = learner.add("head", nn.Linear(learner.bare.feature_dim, 3))
+        learner.set_rate_factor(learner.bare.backbone.get_classifier(), 1.0)
+
+    def begin_stage(self, number):
+        self.begun.append((number, float(torch.rand(()))))
+        if number == 1:
+            self.learner.set_rate_factor(self.learner.bare.backbone.get_classifier(), 0.0)
+
+    def step(self, batch, progress):
+        ((source, examples),) = batch.items()
+        output = self.learner.forward(examples, source)
+        self.learner.accelerator.backward(
+            nn.functional.cross_entropy(self.head(output.features.detach()), examples.labels)
+        )
+        return supervised_step(self.learner, batch)
+
+
+@pytest.fixture
+def two_stages(monkeypatch):
+    built = []
+
+    def entry():
+        built.append(TwoStages())
+        return built[-1]
+
+    methods.names()
+    monkeypatch.setitem(methods._entries, "two-stages", entry)
+    return built
+
+
+def test_a_stage_begins_once_even_where_the_run_is_resumed_in_it(
+    two_stages, monkeypatch, tmp_path
+):
+    images = {
+        "synthetic": toy_images("synthetic", 66, 0),
+        "real": toy_images("real", 18, 1),
+        "test": toy_images("test", 30, 2),
+    }
+    options = {"method": "two-stages", "epochs": 4, "batch_size": 32, "progress": False}
+    whole = gendata.train(**images, **options)
+    assert [number for number, _ in two_stages[0].begun] == [0, 1]
+
+    options["out"] = tmp_path / "run"
+    step = TwoStages.step
+
+    def stop_in_the_last_epoch(self, batch, progress):
+        if progress >= 0.75:
+            raise KeyboardInterrupt
+        return step(self, batch, progress)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TwoStages, "step", stop_in_the_last_epoch)
+        gendata.train(**images, **options)
+    resumed = gendata.train(**images, **options)
+    assert two_stages[1].begun == two_stages[0].begun and two_stages[2].begun == []
+    for name, expected in whole.network.state_dict().items():
+        assert torch.equal(resumed.network.state_dict()[name], expected), name
+    for mine, theirs in zip(
+        two_stages[0].head.parameters(), two_stages[2].head.parameters(), strict=True
+    ):
+        assert torch.equal(mine, theirs)
