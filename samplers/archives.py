@@ -4,21 +4,68 @@ from __future__ import annotations
 
 import codecs
 import io
+import mmap
 import zipfile
+from pathlib import Path
+from typing import Any
 
 from gendata.samplers.records import Refused, brief
 
-__all__ = ["archive_parts"]
+__all__ = ["Content", "archive_parts", "file_content"]
+
+Content = bytes | mmap.mmap  # a file's: in memory, or mapped into it
+ZIP = b"PK"
 
 MOST_PARTS = 100_000
 codecs.lookup("cp437")  # of names in archives: imported now, and not when a file asks for it
 
 
-def archive_parts(content: bytes) -> dict[str, tuple[int, int]]:
+def file_content(path: Path) -> Content:
+    """Opens a file's content: an archive is mapped, so that what is not looked at is not read.
+
+    The map is the reader's own: to write into it changes no file. Anything else is read whole,
+    and so is an archive where the system has no room for a map.
+    """
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) == ZIP:
+            try:
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            except (OSError, ValueError):  # a file system without maps, or too little memory
+                pass
+        file.seek(0)
+        return file.read()
+
+
+class _Directory:
+    """An archive as `zipfile` reads it, which takes its list of parts in one piece."""
+
+    def __init__(self, content: Content) -> None:
+        self.content, self.position = content, 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        starts = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: len(self.content)}
+        if starts[whence] + offset < 0:
+            raise OSError("a place before the file")
+        self.position = starts[whence] + offset
+        return self.position
+
+    def tell(self) -> int:
+        return self.position
+
+    def read(self, count: int = -1) -> bytes:
+        """Reads on, but no list of more parts than a checkpoint has."""
+        end = len(self.content) if count < 0 else self.position + count
+        taken = self.content[self.position : end]
+        if taken.count(b"PK\x01\x02") > MOST_PARTS:
+            raise Refused(f"an archive of more than {MOST_PARTS:,} parts")
+        self.position += len(taken)
+        return taken
+
+
+def archive_parts(content: Content) -> dict[str, tuple[int, int]]:
     """Finds where in an archive each part's bytes start and end; compressed ones are empty."""
-    if content.count(b"PK\x01\x02") > MOST_PARTS:
-        raise Refused(f"an archive of more than {MOST_PARTS:,} parts")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    directory: Any = _Directory(content)
+    with zipfile.ZipFile(directory) as archive:
         entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
     parts: dict[str, tuple[int, int]] = {}
     free = 0

@@ -85,7 +85,7 @@ def inspect_checkpoint(path: str | Path) -> Inspection:
         raise GendataError("a checkpoint is missing", found=f"nothing at {brief(path)}")
     if _is_safetensors(path):
         return _safetensors(path)
-    reading = read_with_notes(path, programs=True)
+    reading = read_with_notes(path, programs=True, mapped=True)
     if reading.program:
         return _torchscript(path, reading)
     return _pickle(path, reading)

@@ -1,7 +1,7 @@
 """The tensors and arrays of a pickled checkpoint, and the containers that torch.save wraps it in.
 
 Every allocation is bounded by the file: bytes are copied once each, however often they are
-referred to, and tensors are views of those copies.
+referred to, and tensors are views of those copies, or of the file itself where it is mapped.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gendata.samplers.archives import archive_parts
+from gendata.samplers.archives import Content, archive_parts
 from gendata.samplers.numpy_records import NumpyArray, NumpyType, number_type
 from gendata.samplers.pickle_machine import LONGEST_NAME, Budget, Machine, check_key
 from gendata.samplers.records import EasyDict, Record, Reference, Refused, brief, printable
 
 __all__ = ["Reader"]
 
+ALIGNED = 16  # bytes: the widest number, a complex one of two doubles
 DEEPEST_PICKLE = 3  # a storage inside a pickle is a pickle of its own
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 TENSORS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
@@ -54,6 +55,7 @@ class Reader:
 
     Args:
         programs: whether the data of a TorchScript program is read too.
+        mapped: whether tensors of a mapped archive may show the file's bytes, instead of copies.
 
     Attributes:
         budget: what was used and met.
@@ -64,25 +66,25 @@ class Reader:
         known: names that values were made of.
     """
 
-    def __init__(self, programs: bool = False) -> None:
+    def __init__(self, programs: bool = False, mapped: bool = False) -> None:
         self.budget = Budget()
         self.sources = self.tensors = self.elements = 0
         self.is_program = False
         self.known = {*self._machine().builders, "numpy.ndarray", *STORAGE_NAMES}
-        self._programs = programs
+        self._programs, self._mapped = programs, mapped
         self._depth = 0
         # By the identity of the bytes, which are kept so that it stays theirs.
         self._copies: dict[int, tuple[Any, Tensor]] = {}
         self._loaded: dict[int, tuple[Any, Any]] = {}
         self._encodings: dict[int, tuple[str, bytes]] = {}
 
-    def read(self, content: bytes) -> Any:
+    def read(self, content: Content) -> Any:
         """Reads a pickle, or what torch.save writes, old layout and new."""
         if self._depth >= DEEPEST_PICKLE:
             raise Refused("pickles within pickles within pickles")
         self._depth += 1
         try:
-            if content.startswith(b"PK"):
+            if not isinstance(content, bytes) or content.startswith(b"PK"):
                 return self._read_archive(content)
             value, end = self._machine().run(content)
             if isinstance(value, int) and value == TORCH_MAGIC:
@@ -100,7 +102,7 @@ class Reader:
         machine.builders["torch._tensor._rebuild_from_type_v2"] = typed
         return machine
 
-    def _read_archive(self, content: bytes) -> Any:
+    def _read_archive(self, content: Content) -> Any:
         """Reads what torch.save writes since version 1.6: a zip of a pickle and raw bytes."""
         parts = archive_parts(content)
         pickled = next((name for name in parts if name.rpartition("/")[2] == "data.pkl"), None)
@@ -122,7 +124,8 @@ class Reader:
             kind, key, count = _identifier(identifier)
             if key not in stored:
                 start, end = parts[f"{folder}data/{key}"]
-                stored[key] = _copy(content, start, end - start)
+                shares = self._mapped and not isinstance(content, bytes) and start % ALIGNED == 0
+                stored[key] = (_view if shares else _copy)(content, start, end - start)
                 self.elements += (end - start) // kind.itemsize
             values = _typed(stored[key], kind)
             if count > len(values):
@@ -324,14 +327,20 @@ def _legacy_storages(
     return storages
 
 
-def _copy(content: bytes, start: int, size: int) -> Tensor:
+def _copy(content: Content, start: int, size: int) -> Tensor:
     """Bytes as a tensor of its own, aligned and writable."""
     return torch.from_numpy(np.frombuffer(content, np.uint8, size, start).copy())
 
 
+def _view(content: Content, start: int, size: int) -> Tensor:
+    """Bytes of a map as a tensor, which keeps the map open."""
+    return torch.from_numpy(np.frombuffer(content, np.uint8, size, start))
+
+
 def _typed(values: Tensor, kind: torch.dtype) -> Tensor:
     """Shows bytes as elements of a type; an incomplete last one is left out."""
-    return values[: len(values) // kind.itemsize * kind.itemsize].view(kind)
+    count = len(values) // kind.itemsize
+    return values[: count * kind.itemsize].view(kind) if count else torch.empty(0, dtype=kind)
 
 
 def _numbers(values: Any) -> tuple[int, ...]:

@@ -5,7 +5,8 @@ numbers and tensors; whatever else it names becomes an inert `Record` that only 
 was called, called with and filled with. Nothing is imported, the source text that NVIDIA's files
 carry is never looked at, and every allocation is bounded by the size of the file.
 
-It reads plain pickles (also dill's), and what torch.save writes, old layout and new.
+It reads plain pickles (also dill's), and what torch.save writes, old layout and new. Of the new
+one the parts lie in the file as they are: they are mapped, and only those in use are read.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from gendata.errors import GendataError
+from gendata.samplers.archives import file_content
 from gendata.samplers.pickled_tensors import Reader
 from gendata.samplers.records import Record, Refused, brief
 
@@ -54,28 +56,34 @@ class Reading:
     program: bool
 
 
-def read_checkpoint(path: str | Path) -> Any:
+def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Any:
     """Reads a checkpoint as containers, numbers, strings, tensors and records.
+
+    Args:
+        path: the file.
+        mapped: whether tensors may show the file's bytes where they lie, which takes no memory.
+            Copy those that are kept: they change with the file, and go with it.
 
     Raises:
         GendataError: the file is missing, damaged, or asks for more than a checkpoint needs.
     """
-    return read_with_notes(path).value
+    return read_with_notes(path, mapped=mapped).value
 
 
-def read_with_notes(path: str | Path, *, programs: bool = False) -> Reading:
+def read_with_notes(path: str | Path, *, programs: bool = False, mapped: bool = False) -> Reading:
     """Reads a checkpoint as `read_checkpoint` does, and tells what it named and carried.
 
     Args:
         path: the file.
         programs: whether the data of a TorchScript file is read too.
+        mapped: as for `read_checkpoint`.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
         raise GendataError(f"{path} is no file", found="a folder or a device")
-    reader = Reader(programs)
+    reader = Reader(programs, mapped)
     try:
-        value = reader.read(path.read_bytes())
+        value = reader.read(file_content(path))
     except OSError as error:
         raise GendataError(f"{path} cannot be read", found=error.strerror) from error
     except Refused as error:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gendata.samplers.networks.recorded import child, maybe_child
+from gendata.samplers.networks.fields import module_of, part_of
 from gendata.samplers.networks.unet_blocks import (
     Convolution,
     Dense,
@@ -37,16 +37,16 @@ class DhariwalUnet(nn.Module):
 
     def __init__(self, record: Record) -> None:
         super().__init__()
-        self.map_layer0 = Dense(child(record, "map_layer0"))
-        self.map_layer1 = Dense(child(record, "map_layer1"))
+        self.map_layer0 = Dense(module_of(record, "map_layer0"))
+        self.map_layer1 = Dense(module_of(record, "map_layer1"))
         channels = self.map_layer0.weight.shape[1]
-        self.map_noise = PositionalEmbedding(child(record, "map_noise"), channels)
-        labels = maybe_child(record, "map_label")
+        self.map_noise = PositionalEmbedding(module_of(record, "map_noise"), channels)
+        labels = part_of(record, "map_label")
         self.map_label = None if labels is None else LabelTable(labels, 1.0)
         self.encoder_roles, self.enc = _parts(record, "enc", "conv|down|block")
         self.decoder_roles, self.dec = _parts(record, "dec", "in|up|block")
-        self.out_norm = GroupNorm(child(record, "out_norm"))
-        self.out_conv = Convolution(child(record, "out_conv"))
+        self.out_norm = GroupNorm(module_of(record, "out_norm"))
+        self.out_conv = Convolution(module_of(record, "out_conv"))
 
     def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None) -> Tensor:
         """Maps images (B, C, H, W), noise conditions (B,) and labels (B,) to (B, D, H, W)."""

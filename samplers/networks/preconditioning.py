@@ -15,7 +15,13 @@ from torch.func import functional_call
 
 from gendata.errors import GendataError
 from gendata.samplers.networks.dhariwal_unet import DhariwalUnet
-from gendata.samplers.networks.recorded import check_size, child, number, parameter, whole
+from gendata.samplers.networks.fields import (
+    check_size,
+    module_of,
+    number_between,
+    parameter_of,
+    whole_of,
+)
 from gendata.samplers.networks.song_unet import SongUnet
 from gendata.samplers.networks.unet_blocks import ResidualBlock
 from gendata.samplers.records import Record, brief
@@ -156,12 +162,12 @@ class Denoiser(nn.Module):
     def __init__(self, record: Record) -> None:
         super().__init__()
         self.scaling = _scaling(record)
-        self.side = whole(record, "img_resolution", least=1, most=LARGEST_SIDE)
-        self.channels = whole(record, "img_channels", least=1, most=64)
-        self.classes = whole(record, "label_dim", least=0, most=2**31)
-        self.least_sigma = number(record, "sigma_min", least=0, most=float("inf"))
-        self.most_sigma = number(record, "sigma_max", least=0, most=float("inf"))
-        inner = child(record, "model")
+        self.side = whole_of(record, "img_resolution", 1, LARGEST_SIDE)
+        self.channels = whole_of(record, "img_channels", 1, 64)
+        self.classes = whole_of(record, "label_dim", 0, 2**31)
+        self.least_sigma = number_between(record, "sigma_min", 0, float("inf"))
+        self.most_sigma = number_between(record, "sigma_max", 0, float("inf"))
+        inner = module_of(record, "model")
         if inner.name not in NETWORKS:
             raise GendataError(
                 "the checkpoint holds an unknown network",
@@ -251,18 +257,18 @@ def _check_shapes(denoiser: Denoiser) -> None:
 
 def _scaling(record: Record) -> EdmScaling | VpScaling | VeScaling | IddpmScaling:
     if record.name == "EDMPrecond":
-        return EdmScaling(number(record, "sigma_data", least=1e-6, most=1e6))
+        return EdmScaling(number_between(record, "sigma_data", 1e-6, 1e6))
     if record.name == "VPPrecond":
         return VpScaling(
-            number(record, "beta_d", least=1e-6, most=1e6),
-            number(record, "beta_min", least=0, most=1e6),
-            whole(record, "M", least=2, most=10**9),
+            number_between(record, "beta_d", 1e-6, 1e6),
+            number_between(record, "beta_min", 0, 1e6),
+            whole_of(record, "M", 2, 10**9),
         )
     if record.name == "VEPrecond":
         return VeScaling()
     if record.name == "iDDPMPrecond":
-        levels = parameter(record, "u", 1).detach().float()
-        if len(levels) != whole(record, "M", least=2, most=10**9) + 1:
+        levels = parameter_of(record, "u", 1).detach().float()
+        if len(levels) != whole_of(record, "M", 2, 10**9) + 1:
             raise GendataError("the checkpoint's noise levels do not fit", found=len(levels))
         return IddpmScaling(levels)
     raise GendataError(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gendata.errors import GendataError
-from gendata.samplers.networks.recorded import child, maybe_child
+from gendata.samplers.networks.fields import module_of, part_of
 from gendata.samplers.networks.unet_blocks import (
     Convolution,
     Dense,
@@ -45,10 +45,12 @@ class SongUnet(nn.Module):
 
     def __init__(self, record: Record) -> None:
         super().__init__()
-        self.map_layer0 = Dense(child(record, "map_layer0"))
-        self.map_layer1 = Dense(child(record, "map_layer1"))
-        self.map_noise = _embedding(child(record, "map_noise"), self.map_layer0.weight.shape[1])
-        labels = maybe_child(record, "map_label")
+        self.map_layer0 = Dense(module_of(record, "map_layer0"))
+        self.map_layer1 = Dense(module_of(record, "map_layer1"))
+        self.map_noise = _embedding(
+            module_of(record, "map_noise"), self.map_layer0.weight.shape[1]
+        )
+        labels = part_of(record, "map_label")
         self.map_label = None if labels is None else _label_table(labels)
         self.encoder_roles, self.enc = _parts(record, "enc", ENCODER_ROLES)
         self.decoder_roles, self.dec = _parts(record, "dec", DECODER_ROLES)

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gendata.errors import GendataError
-from gendata.samplers.networks.recorded import child, flag, maybe_child, number, parameter, whole
+from gendata.samplers.networks.fields import (
+    flag_of,
+    module_of,
+    number_between,
+    parameter_of,
+    part_of,
+    whole_of,
+)
 from gendata.samplers.records import Record, brief
 
 __all__ = [
@@ -40,8 +47,8 @@ class Dense(nn.Module):
 
     def __init__(self, record: Record) -> None:
         super().__init__()
-        self.weight = parameter(record, "weight", 2)
-        self.bias = None if record.get("bias") is None else parameter(record, "bias", 1)
+        self.weight = parameter_of(record, "weight", 2)
+        self.bias = None if record.get("bias") is None else parameter_of(record, "bias", 1)
         if self.bias is not None and len(self.bias) != len(self.weight):
             raise GendataError("the checkpoint has a layer whose bias does not fit")
 
@@ -55,9 +62,9 @@ class GroupNorm(nn.Module):
 
     def __init__(self, record: Record) -> None:
         super().__init__()
-        self.weight, self.bias = parameter(record, "weight", 1), parameter(record, "bias", 1)
-        self.groups = whole(record, "num_groups", least=1, most=len(self.weight))
-        self.epsilon = number(record, "eps", least=0, most=1)
+        self.weight, self.bias = parameter_of(record, "weight", 1), parameter_of(record, "bias", 1)
+        self.groups = whole_of(record, "num_groups", 1, len(self.weight))
+        self.epsilon = number_between(record, "eps", 0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises (B, C, H, W)."""
@@ -76,10 +83,10 @@ class Convolution(nn.Module):
 
     def __init__(self, record: Record) -> None:
         super().__init__()
-        self.up, self.down = flag(record, "up"), flag(record, "down")
+        self.up, self.down = flag_of(record, "up"), flag_of(record, "down")
         has_weight = record.get("weight") is not None
-        self.weight = parameter(record, "weight", 4) if has_weight else None
-        self.bias = None if record.get("bias") is None else parameter(record, "bias", 1)
+        self.weight = parameter_of(record, "weight", 4) if has_weight else None
+        self.bias = None if record.get("bias") is None else parameter_of(record, "bias", 1)
         self.register_buffer("filter", _filter(record) if self.up or self.down else None)
         sides = set() if self.weight is None else set(self.weight.shape[2:])
         if not sides <= {1, 3, 5, LARGEST_KERNEL} or len(sides) > 1 or (self.up and self.down):
@@ -88,7 +95,7 @@ class Convolution(nn.Module):
         if (
             self.weight is not None
             and self.filter is not None
-            and flag(record, "fused_resample", False)
+            and flag_of(record, "fused_resample", False)
         ):
             self._compose(self.weight, self.filter)
         # The box filter is a plain repetition or mean of pixels.
@@ -135,7 +142,7 @@ class Convolution(nn.Module):
 
 
 def _filter(record: Record) -> Tensor:
-    kernel = parameter(record, "resample_filter", 4).detach().float()[0, 0]
+    kernel = parameter_of(record, "resample_filter", 4).detach().float()[0, 0]
     if kernel.shape[0] != kernel.shape[1] or not 2 <= kernel.shape[0] <= LARGEST_FILTER:
         raise GendataError(
             "the checkpoint has a resampling filter of unknown form", found=tuple(kernel.shape)
@@ -149,17 +156,17 @@ class Attention(nn.Module):
     def __init__(self, record: Record, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = GroupNorm(child(record, "norm2"))
-        combined, output = child(record, "qkv"), child(record, "proj")
-        weight, bias = parameter(combined, "weight", 4), parameter(combined, "bias", 1)
+        self.norm = GroupNorm(module_of(record, "norm2"))
+        combined, output = module_of(record, "qkv"), module_of(record, "proj")
+        weight, bias = parameter_of(combined, "weight", 4), parameter_of(combined, "bias", 1)
         if len(weight) % (3 * heads) or weight.shape[2:] != (1, 1) or len(bias) != len(weight):
             raise GendataError("the checkpoint's attention does not fit", found=weight.shape)
         # The file interleaves queries, keys and values within a head; here they lie apart.
         self.qkv_weight = _apart(weight.flatten(1), heads)
         self.qkv_bias = _apart(bias, heads)
-        final = parameter(output, "weight", 4)
+        final = parameter_of(output, "weight", 4)
         self.out_weight = nn.Parameter(final.flatten(1), requires_grad=False)
-        self.out_bias = parameter(output, "bias", 1)
+        self.out_bias = parameter_of(output, "bias", 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns what is to be added to (B, C, H, W)."""
@@ -188,17 +195,17 @@ class ResidualBlock(nn.Module):
     def __init__(self, record: Record) -> None:
         super().__init__()
         self.norm0, self.norm1 = (
-            GroupNorm(child(record, "norm0")),
-            GroupNorm(child(record, "norm1")),
+            GroupNorm(module_of(record, "norm0")),
+            GroupNorm(module_of(record, "norm1")),
         )
-        self.conv0 = Convolution(child(record, "conv0"))
-        self.conv1 = Convolution(child(record, "conv1"))
-        self.affine = Dense(child(record, "affine"))
-        skip = maybe_child(record, "skip")
+        self.conv0 = Convolution(module_of(record, "conv0"))
+        self.conv1 = Convolution(module_of(record, "conv1"))
+        self.affine = Dense(module_of(record, "affine"))
+        skip = part_of(record, "skip")
         self.skip = None if skip is None else Convolution(skip)
-        self.is_adaptive = flag(record, "adaptive_scale")
-        self.scale = number(record, "skip_scale", least=0, most=1)
-        heads = whole(record, "num_heads", least=0, most=len(self.norm1.weight))
+        self.is_adaptive = flag_of(record, "adaptive_scale")
+        self.scale = number_between(record, "skip_scale", 0, 1)
+        heads = whole_of(record, "num_heads", 0, len(self.norm1.weight))
         self.attention = Attention(record, heads) if heads else None
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
@@ -225,8 +232,8 @@ class PositionalEmbedding(nn.Module):
 
     def __init__(self, record: Record, channels: int) -> None:
         super().__init__()
-        half, highest = channels // 2, whole(record, "max_positions", least=1, most=2**31)
-        steps = half - flag(record, "endpoint")
+        half, highest = channels // 2, whole_of(record, "max_positions", 1, 2**31)
+        steps = half - flag_of(record, "endpoint")
         if channels % 2 or steps < 1:
             raise GendataError("the checkpoint's noise embedding does not fit", found=channels)
         exponents = torch.arange(half, dtype=torch.float32) / steps
@@ -244,7 +251,7 @@ class FourierEmbedding(nn.Module):
 
     def __init__(self, record: Record) -> None:
         super().__init__()
-        frequencies = parameter(record, "freqs", 1).detach().float()
+        frequencies = parameter_of(record, "freqs", 1).detach().float()
         self.register_buffer("frequencies", 2 * math.pi * frequencies)
 
     def forward(self, noise: Tensor) -> Tensor:
@@ -287,7 +294,7 @@ def members(record: Record, name: str, roles: str) -> dict[str, tuple[str, Recor
         name: "enc" or "dec".
         roles: regular expression of what may follow the resolution in a part's name.
     """
-    parts = child(record, name).modules()
+    parts = module_of(record, name).modules()
     found = {
         key: re.fullmatch(rf"[0-9]{{1,5}}x[0-9]{{1,5}}_({roles})[0-9]{{0,4}}", key)
         for key in parts

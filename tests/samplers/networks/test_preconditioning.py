@@ -106,7 +106,7 @@ def drop_colour(layer):
 
 CHANGES = {
     "unknown network": lambda net: setattr(net, "model", torch.nn.Linear(2, 2)),
-    "lacks the module 'model'": lambda net: setattr(net, "model", None),
+    "no module 'model'": lambda net: setattr(net, "model", None),
     "bad 'img_resolution'": lambda net: setattr(net, "img_resolution", 10**9),
     "bad 'img_channels'": lambda net: setattr(net, "img_channels", "three"),
     "bad 'sigma_min'": lambda net: setattr(net, "sigma_min", math.nan),
@@ -118,7 +118,7 @@ CHANGES = {
     "bad 'num_groups'": lambda net: setattr(net.model.dec["4x4_in1"].norm0, "num_groups", 0),
     "attention does not fit": lambda net: setattr(net.model.dec["4x4_in0"], "num_heads", 7),
     "bad 'num_heads'": lambda net: setattr(net.model.dec["4x4_in0"], "num_heads", 2**60),
-    "no usable 'weight'": lambda net: setattr(net.model.map_layer0, "weight", None),
+    "no tensor 'weight'": lambda net: setattr(net.model.map_layer0, "weight", None),
     "parts that are unknown": lambda net: net.model.enc._modules.update(eval=net.model.map_layer0),
     "0 parts": lambda net: setattr(net.model, "dec", torch.nn.ModuleDict()),
     "unknown way": lambda net: setattr(net.model, "map_noise", torch.nn.Linear(1, 1)),
