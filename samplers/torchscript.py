@@ -72,10 +72,8 @@ class LatentSampler:
                 found=str(error).strip().splitlines()[-1],
                 do="check the options z_dim and classes",
             ) from error
-        square = (
-            torch.is_tensor(images) and images.ndim == 4 and images.shape[2] == images.shape[3]
-        )
-        if not square:
+        is_image = torch.is_tensor(images) and images.ndim == 4 and images.shape[1] in (1, 3)
+        if not is_image or images.shape[2] != images.shape[3]:
             raise GendataError(
                 f"{self.name} returns no square images",
                 found=tuple(images.shape) if torch.is_tensor(images) else type(images).__name__,
@@ -103,9 +101,11 @@ class LatentSampler:
             self.module.to(memory_format=torch.contiguous_format)
 
     def _probe_inputs(self) -> tuple[Tensor, Tensor | None]:
-        """Three latents, and labels for two."""
+        """Three latents, and labels for two: the first and the last."""
         z = image_noise([0, 1, 2], (self.z_dim,), self.device)
-        return z, None if self.classes is None else torch.zeros(2, dtype=torch.int64).to(z.device)
+        if self.classes is None:
+            return z, None
+        return z, torch.tensor([0, len(self.classes) - 1], device=z.device)
 
 
 @samplers.register("torchscript")

@@ -1,5 +1,6 @@
-"""Fixtures every test may use."""
+"""Fixtures every test may use, and what CI makes of tests that are skipped."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import torch
 torch.set_num_threads(1)
 sys.path.append(str(Path(__file__).parent))  # for helpers beside this file, such as toys.py
 
+# Where it is set, a skipped test has failed, unless its reason holds one of these texts, which
+# commas separate: CI must not turn green because something that the tests need is gone.
+EXPECTED_SKIPS = os.environ.get("GENDATA_EXPECTED_SKIPS")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -17,3 +22,26 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared")
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Looks at each test's report."""
+    return _without_surprise((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Looks at files of tests that are skipped as a whole."""
+    return _without_surprise((yield))
+
+
+def _without_surprise(report):
+    if EXPECTED_SKIPS is None or not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    expected = [text.strip() for text in EXPECTED_SKIPS.split(",") if text.strip()]
+    if not any(text in reason for text in expected):
+        report.outcome = "failed"
+        report.longrepr = f"{reason}: GENDATA_EXPECTED_SKIPS does not name this reason"
+    return report
