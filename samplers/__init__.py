@@ -19,23 +19,33 @@ TORCHSCRIPT_SUFFIXES = {".pt", ".pth", ".ts", ".torchscript"}
 
 
 def load_sampler(
-    ref: str | Path, *, device: str | torch.device = "auto", **options: Any
+    ref: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    download: bool = False,
+    **options: Any,
 ) -> Sampler:
     """Loads a sampler.
 
     Args:
         ref: "embedded:fashion-diffusion", "embedded:fashion-gan", "diffusers:FOLDER",
-            "stylegan:FILE", "edm:FILE", "lsgm:FILE", "biggan:FOLDER", "torchscript:FILE",
-            "onnx:FILE", "python:MODULE:FUNCTION", "folder:IMAGES", or another kind that is
-            registered under `gendata.samplers`. A bare path is recognised by its content.
+            "diffusers:OWNER/NAME@REVISION" (of the Hugging Face hub), "stylegan:FILE",
+            "edm:FILE", "lsgm:FILE", "biggan:FOLDER", "torchscript:FILE", "onnx:FILE",
+            "python:MODULE:FUNCTION", "folder:IMAGES", or another kind that is registered under
+            `gendata.samplers`. A bare path is recognised by its content.
         device: "auto", "cpu", "cuda", …
+        download: fetch what is not on this machine.
         **options: settings of that kind, such as steps and guidance; an unknown one is an error
             that lists the known ones.
     """
     kind, separator, rest = str(ref).partition(":")
     if not separator or (Path(ref).exists() and kind not in samplers.names()):
         kind, rest = _recognised(Path(ref)), str(ref)
-    return call_with_options(samplers.get(kind), kind, options, rest, device=device)
+    load = samplers.get(kind)
+    fixed: dict[str, Any] = {"device": device}
+    if "download" in inspect.signature(load).parameters:
+        fixed["download"] = download
+    return call_with_options(load, kind, options, rest, **fixed)
 
 
 def call_with_options(

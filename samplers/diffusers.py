@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,26 @@ from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
+from gendata.samplers.compilation import compile_network, compile_setting
+from gendata.samplers.hub import PipelineFolder, locate_pipeline
 from gendata.samplers.labels import check_labels, class_names
 from gendata.samplers.pipeline import (
     Pipeline,
     build_scheduler,
     open_pipeline,
+    part_classes,
     read_index,
     read_scheduler,
+    scheduler_class,
 )
 from gendata.samplers.pixels import to_uint8
-from gendata.samplers.prompts import PromptSampler, build_prompt_sampler
-from gendata.samplers.text_pipeline import draws_from_text, open_text_pipeline
+from gendata.samplers.prompts import PromptOptions, PromptSampler, build_prompt_sampler
+from gendata.samplers.text_pipeline import (
+    compile_unet,
+    draws_from_text,
+    open_text_pipeline,
+    text_parts,
+)
 from gendata.types import Card
 
 __all__ = ["DiffusionSampler", "load_diffusers"]
@@ -50,28 +60,32 @@ class DiffusionSampler:
 
     Args:
         pipeline: its parts.
-        name: the reference it was loaded from.
+        place: where it was found.
         classes: class names, or None for an unconditional model.
         null_label: the label of "no class" to guide away from; None: no guidance.
         settings: steps, guidance, eta and scheduler, complete.
         scheduler: the scheduler itself.
         device: where it runs.
+        compile: whether `torch.compile` makes the network's code.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
-        name: str,
+        place: PipelineFolder,
         classes: list[str] | None,
         null_label: int | None,
         settings: dict[str, Any],
         scheduler: Any,
         device: torch.device,
+        compile: bool = False,
     ) -> None:
         # Channels last is the layout in which convolutions are quickest on CPU and GPU alike.
         self.network = pipeline.network.to(device, memory_format=torch.channels_last)
+        self._evaluate = compile_network(self._network_output, compile, device)
         self.vae: Any = None if pipeline.vae is None else pipeline.vae.to(device)
-        self.name, self.classes, self.null_label = name, classes, null_label
+        self.name, self.classes = f"diffusers:{place.name}", classes
+        self.null_label = null_label
         self.scheduler, self.device = scheduler, device
         self.steps, self.guidance = settings["steps"], settings["guidance"]
         side = _side(pipeline.network.config.sample_size)
@@ -81,10 +95,14 @@ class DiffusionSampler:
         accepted = inspect.signature(scheduler.step).parameters
         self._takes_generator = "generator" in accepted
         self._extra = {"eta": settings["eta"]} if "eta" in accepted else {}
-        self._keeps_variance = self.vae is None and type(scheduler).__name__ == "DDPMScheduler"
+        variance = getattr(scheduler.config, "variance_type", None) or ""
+        self._keeps_variance = (
+            type(scheduler).__name__ == "DDPMScheduler" and "learned" in variance
+        )
         self.card = Card(
-            title=f"{pipeline.kind} {Path(name.partition(':')[2]).name}",
-            origin=name.partition(":")[2],
+            title=f"{pipeline.kind} {place.title}",
+            origin=place.name,
+            licence=place.licence,
             sha256=digest_of(*pipeline.weights),
             settings=settings,
         )
@@ -113,8 +131,7 @@ class DiffusionSampler:
         channels, guided = x.shape[1], conditions is not None and len(conditions) > len(x)
         x = torch.cat([x, x]) if guided else x
         x = x.to(self.network.dtype, memory_format=torch.channels_last)
-        output = self.network(x, time.expand(len(x)), class_labels=conditions, return_dict=False)
-        output = output[0].float()
+        output = self._evaluate(x, time.expand(len(x)), conditions).float()
         prediction, variance = output[:, :channels], output[:, channels:]
         if guided:
             conditional, free = prediction.chunk(2)
@@ -123,6 +140,9 @@ class DiffusionSampler:
         if self._keeps_variance and variance.shape[1]:
             return torch.cat([prediction, variance], dim=1)
         return prediction
+
+    def _network_output(self, x: Tensor, times: Tensor, conditions: Tensor | None) -> Tensor:
+        return self.network(x, times, class_labels=conditions, return_dict=False)[0]
 
     def _decode(self, latents: Tensor) -> Tensor:
         latents = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
@@ -145,11 +165,14 @@ def load_diffusers(
     height: int | None = None,
     from_real: str | Path | None = None,
     strength: float | None = None,
+    compile: bool = False,
+    download: bool = False,
 ) -> DiffusionSampler | PromptSampler:
-    """Loads a local pipeline folder.
+    """Loads a pipeline folder, or a repository of the Hugging Face hub.
 
     Args:
-        path: the folder.
+        path: the folder, or "owner/name" or "owner/name@revision" of a repository; what exists
+            here wins.
         device: "auto", "cpu", "cuda", …
         steps: denoising steps; None: the pipeline's default in diffusers, or 1000 for DDPM's
             scheduler, 1 for consistency models, else 50.
@@ -166,34 +189,40 @@ def load_diffusers(
         from_real: of those too: real photos to start from, as `gendata.open_images` takes them;
             an image's seed chooses among those of its class.
         strength: with `from_real`: the share of the denoising that is done, in (0, 1].
+        compile: whether `torch.compile` makes the network's code; images then differ in rounding.
+        download: fetch a repository that is not on this machine.
     """
-    where, folder = resolve_device(device), Path(path)
-    precision, names = _precision(dtype, where), class_names(classes)
-    index = read_index(folder)
-    text: dict[str, Any] = {
-        "template": template,
-        "negative": negative,
-        "height": height,
-        "from_real": from_real,
-        "strength": strength,
-    }
-    chosen, settings = _scheduler_of(folder, index, scheduler)
-    settings = {"dtype": dtype, **settings}
+    where, names = resolve_device(device), class_names(classes)
+    precision = _precision(dtype, where)
+    place = locate_pipeline(path, _parts, download=download)
+    index = read_index(place.folder)
+    chosen, described = _scheduler_of(place.folder, index, scheduler)
+    settings = {"dtype": dtype, **described, **place.settings, **compile_setting(compile)}
+    options = PromptOptions(template, negative, height, from_real, strength)
     if draws_from_text(index):
-        texts = open_text_pipeline(folder, index, chosen, precision, from_real is not None)
+        texts = open_text_pipeline(
+            place.folder, index, chosen, precision, with_photos=from_real is not None
+        )
+        compile_unet(texts.pipe.unet, compile, where)
         numbers = {"steps": steps, "guidance": guidance, "eta": eta, "settings": settings}
-        return build_prompt_sampler(texts, path, where, classes=names, **numbers, **text)
-    for option, value in text.items():
+        return build_prompt_sampler(texts, place, where, classes=names, options=options, **numbers)
+    for option, value in asdict(options).items():
         _check(option, value, value is None, "nothing: this pipeline takes no text")
-    pipeline = open_pipeline(folder, precision)
+    pipeline = open_pipeline(place.folder, precision)
     names, null_label = _conditioning(pipeline, names)
-    steps, guidance = _defaults(pipeline, settings["scheduler"], steps, guidance)
+    steps, guidance = _defaults(pipeline, described["scheduler"], steps, guidance)
     _check_numbers(chosen, steps, guidance, eta, null_label)
     null_label = None if guidance == 1 else null_label
     settings = {"steps": steps, "guidance": float(guidance), "eta": float(eta), **settings}
-    return DiffusionSampler(
-        pipeline, f"diffusers:{path}", names, null_label, settings, chosen, where
-    )
+    return DiffusionSampler(pipeline, place, names, null_label, settings, chosen, where, compile)
+
+
+def _parts(folder: Path) -> list[str]:
+    """Names what a folder with an index is loaded from, before the rest of it is fetched."""
+    index = read_index(folder)
+    scheduler_class(folder, index)
+    networks = text_parts if draws_from_text(index) else part_classes
+    return ["scheduler", *networks(folder, index)]
 
 
 def _scheduler_of(

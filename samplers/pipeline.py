@@ -17,9 +17,11 @@ __all__ = [
     "Pipeline",
     "build_scheduler",
     "open_pipeline",
+    "part_classes",
     "read_index",
     "read_json",
     "read_scheduler",
+    "scheduler_class",
 ]
 
 # Its noise comes from one Brownian motion over the whole batch: images would depend on neighbours.
@@ -59,18 +61,18 @@ def read_index(folder: Path) -> dict[str, Any]:
     return read_json(folder / "model_index.json")
 
 
-def open_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
-    """Reads a pipeline folder; networks come in evaluation mode, on the CPU."""
-    index = read_index(folder)
+def part_classes(folder: Path, index: dict[str, Any]) -> dict[str, str]:
+    """Names the networks that a pipeline is loaded from, and the class of each.
+
+    Raises:
+        GendataError: the pipeline, or the class of a part, is not supported.
+    """
     if "unet" in index:
-        network, vae = _load(folder, index, "unet", {"UNet2DModel"}, dtype), None
-        for part, kind in (("vqvae", "VQModel"), ("vae", "AutoencoderKL")):  # latent diffusion
-            if part in index:
-                vae = _load(folder, index, part, {kind}, dtype)
+        decoders = {"VQModel", "AutoencoderKL"}  # latent diffusion has one under either name
+        allowed = {"unet": {"UNet2DModel"}, "vqvae": decoders, "vae": decoders}
     elif "transformer" in index and "vae" in index:
         transformers = {"DiTTransformer2DModel", "Transformer2DModel"}
-        network = _load(folder, index, "transformer", transformers, dtype)
-        vae = _load(folder, index, "vae", {"AutoencoderKL"}, dtype)
+        allowed = {"transformer": transformers, "vae": {"AutoencoderKL"}}
     else:
         raise GendataError(
             f"{folder} is not a pipeline of a supported kind",
@@ -78,25 +80,44 @@ def open_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
             f"{', '.join(key for key in index if not key.startswith('_'))}",
             expected="unet and scheduler, or transformer, vae and scheduler",
         )
+    return {
+        part: _part_class(folder, index, part, classes)
+        for part, classes in allowed.items()
+        if part in index
+    }
+
+
+def open_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
+    """Reads a pipeline folder; networks come in evaluation mode, on the CPU."""
+    index = read_index(folder)
+    classes = part_classes(folder, index)
+    parts = {part: _load(folder, part, name, dtype) for part, name in classes.items()}
     names: dict[str, Any] = index.get("id2label") or {}
     return Pipeline(
         kind=str(index.get("_class_name")),
-        network=network,
-        vae=vae,
+        network=parts["unet"] if "unet" in parts else parts["transformer"],
+        vae=parts.get("vae", parts.get("vqvae")),
         classes=[str(names[key]) for key in sorted(names, key=int)] or None,
         weights=sorted(
-            path
-            for part in ("unet", "transformer", "vae", "vqvae")
-            for path in (folder / part).glob("*")
-            if path.suffix in (".safetensors", ".bin")
+            {
+                path
+                for part in parts
+                for path in _part_folder(folder, part).glob("*")
+                if path.suffix in (".safetensors", ".bin")
+            }
         ),
     )
 
 
 def read_scheduler(folder: Path, index: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Returns the class and the configuration of a folder's scheduler."""
-    name = _part_class(folder, index, "scheduler", set(_schedulers()))
-    return name, read_json(folder / "scheduler" / "scheduler_config.json")
+    name = scheduler_class(folder, index)
+    return name, read_json(_part_folder(folder, "scheduler") / "scheduler_config.json")
+
+
+def scheduler_class(folder: Path, index: dict[str, Any]) -> str:
+    """Returns the class of a folder's scheduler; an unsupported one is an error."""
+    return _part_class(folder, index, "scheduler", set(_schedulers()))
 
 
 def build_scheduler(kind: str, own: str, config: dict[str, Any], name: str | None) -> Any:
@@ -153,17 +174,19 @@ def _part_class(folder: Path, index: dict[str, Any], part: str, allowed: set[str
     return str(name)
 
 
-def _load(
-    folder: Path, index: dict[str, Any], part: str, allowed: set[str], dtype: torch.dtype
-) -> nn.Module:
+def _part_folder(folder: Path, part: str) -> Path:
+    """Where a part lies: pipelines of one network may keep everything in the top folder."""
+    return folder / part if (folder / part).is_dir() else folder
+
+
+def _load(folder: Path, part: str, name: str, dtype: torch.dtype) -> nn.Module:
     import diffusers
 
-    name = _part_class(folder, index, part, allowed)
     if name == "Transformer2DModel":  # what DiT checkpoints were called in older folders
         name = "DiTTransformer2DModel"
     try:
         network = getattr(diffusers, name).from_pretrained(
-            folder / part, torch_dtype=dtype, local_files_only=True
+            _part_folder(folder, part), torch_dtype=dtype, local_files_only=True
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise GendataError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from torch import Tensor
 from gendata.errors import GendataError, UnusableImages
 from gendata.models.weights import digest_of
 from gendata.samplers.folder import FolderSampler, load_folder
+from gendata.samplers.hub import PipelineFolder
 from gendata.samplers.labels import check_labels, class_names
 from gendata.samplers.pixels import to_uint8
 from gendata.samplers.text_pipeline import TextPipeline
 from gendata.seeds import hash_seed
 from gendata.types import Card
 
-__all__ = ["Photos", "PromptSampler", "build_prompt_sampler"]
+__all__ = ["Photos", "PromptOptions", "PromptSampler", "build_prompt_sampler"]
 
 TEMPLATE = "a photo of a {class}"
 STRENGTH = 0.8
@@ -156,79 +158,105 @@ def _usable(images: Tensor, damaged: Tensor, withheld: Tensor) -> Tensor:
     return pixels
 
 
+@dataclass(frozen=True)
+class PromptOptions:
+    """What can be asked of pipelines that draw from text only; None: the default.
+
+    Attributes:
+        template: prompt or prompts; None: "a photo of a {class}".
+        negative: what the images shall not show.
+        height: side of the images, pixels; None: the pipeline's own.
+        from_real: real photos to start from.
+        strength: share of the denoising that is done, with `from_real`.
+    """
+
+    template: str | Sequence[str] | None = None
+    negative: str | None = None
+    height: int | None = None
+    from_real: str | Path | None = None
+    strength: float | None = None
+
+
 def build_prompt_sampler(
     pipeline: TextPipeline,
-    path: str | Path,
+    place: PipelineFolder,
     device: torch.device,
     *,
     steps: int | None,
     guidance: float | None,
     eta: float,
     classes: list[str] | None,
-    template: str | Sequence[str] | None,
-    negative: str | None,
-    height: int | None,
-    from_real: str | Path | None,
-    strength: float | None,
+    options: PromptOptions,
     settings: dict[str, Any],
 ) -> PromptSampler:
     """Checks the options against the pipeline, and builds the sampler.
 
     Args:
         pipeline: the pipeline, opened for photos where `from_real` is given.
-        path: where it was opened.
+        place: where it was found.
         device: where it runs.
         steps: denoising steps; None: the pipeline's own default.
         guidance: scale of classifier-free guidance; None: the pipeline's own default.
         eta: noise of DDIM's scheduler, between 0 and 1.
         classes: class names; None: the folder's `id2label`, or the classes of the photos.
-        template: prompt or prompts; None: "a photo of a {class}".
-        negative: what the images shall not show.
-        height: side of the images, pixels; None: what the pipeline was trained at.
-        from_real: any reference that `gendata.open_images` takes.
-        strength: share of the denoising that a photo goes through, in (0, 1]; None: 0.8.
+        options: those of prompts and photos.
         settings: what is known already: dtype and scheduler.
     """
-    templates, call = _templates(template), _numbers(pipeline, steps, guidance, eta)
-    _check_negative(negative, call["guidance_scale"], pipeline)
-    resolution = _resolution(pipeline, height)
-    strength = _strength(strength, from_real, call["num_inference_steps"])
-    source = None
-    if from_real is not None:
-        call["strength"] = strength
-        source = load_folder(str(from_real), device="cpu", resolution=resolution)
-        classes = classes or pipeline.classes or class_names(list(source.classes))
-    names = classes or pipeline.classes
-    if names is None:
-        raise GendataError(f"the classes to ask {path} for are unknown", do="give classes=[…]")
+    templates, call = _templates(options.template), _numbers(pipeline, steps, guidance, eta)
+    _check_negative(options.negative, call["guidance_scale"], pipeline)
+    resolution = _resolution(pipeline, options.height)
+    strength = _strength(options.strength, options.from_real, call["num_inference_steps"])
+    call = call if strength is None else {**call, "strength": strength}
+    source = _photo_source(options.from_real, resolution)
+    names = classes or pipeline.classes or _classes_of(source, place)
+    photos = None if source is None else Photos(source, names)
     kept = {
         "steps": call["num_inference_steps"],
         "guidance": call["guidance_scale"],
         "eta": float(eta),
         "template": templates,
-        "negative": negative,
+        "negative": options.negative,
         "height": resolution,
         "classes": names,
         "strength": strength,
         "from_real": None if source is None else source.card.sha256,
     }
-    card = Card(
-        f"{pipeline.kind} {Path(path).name}",
-        str(path),
-        sha256=digest_of(*pipeline.files),
-        settings={**settings, **kept},
-    )
     return PromptSampler(
         pipeline,
         names,
-        f"diffusers:{path}",
-        card,
+        f"diffusers:{place.name}",
+        _card(pipeline, place, {**settings, **kept}),
         device,
         templates=templates,
         resolution=resolution,
         call=call,
-        negative=negative,
-        photos=None if source is None else Photos(source, names),
+        negative=options.negative,
+        photos=photos,
+    )
+
+
+def _photo_source(from_real: str | Path | None, resolution: int) -> FolderSampler | None:
+    if from_real is None:
+        return None
+    return load_folder(str(from_real), device="cpu", resolution=resolution)
+
+
+def _classes_of(source: FolderSampler | None, place: PipelineFolder) -> list[str]:
+    names = None if source is None else class_names(list(source.classes))
+    if names is None:
+        raise GendataError(
+            f"the classes to ask {place.name} for are unknown", do="give classes=[…]"
+        )
+    return names
+
+
+def _card(pipeline: TextPipeline, place: PipelineFolder, settings: dict[str, Any]) -> Card:
+    return Card(
+        f"{pipeline.kind} {place.title}",
+        place.name,
+        licence=place.licence,
+        sha256=digest_of(*pipeline.files),
+        settings=settings,
     )
 
 

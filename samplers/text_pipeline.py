@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gendata.errors import GendataError
+from gendata.samplers.compilation import compile_network
 
-__all__ = ["TextPipeline", "draws_from_text", "open_text_pipeline"]
+__all__ = ["TextPipeline", "compile_unet", "draws_from_text", "open_text_pipeline", "text_parts"]
 
 FAMILIES = {
     "StableDiffusionPipeline": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
@@ -88,8 +89,69 @@ def open_text_pipeline(
             "pipelines that draw from text need transformers",
             do='pip install "gendata[hub]", or pip install transformers',
         )
-    import diffusers
+    names = text_parts(folder, index)
+    parts = {part: _load(folder, index, part, dtype) for part in names}
+    labels: dict[str, Any] = index.get("id2label") or {}
+    return TextPipeline(
+        kind=_kind(folder, index),
+        pipe=_assembled(folder, index, {**parts, "scheduler": scheduler}, with_photos),
+        with_photos=with_photos,
+        classes=[str(labels[key]) for key in sorted(labels, key=int)] or None,
+        files=_files(folder, names),
+    )
 
+
+def text_parts(folder: Path, index: dict[str, Any]) -> list[str]:
+    """Names the parts of a pipeline that draws from text, apart from the scheduler.
+
+    Raises:
+        GendataError: the pipeline, or the class of a part, is not supported.
+    """
+    _kind(folder, index)
+    names = [
+        part
+        for part in PARTS
+        if part in index and not (part in OPTIONAL and _entry(index, part) is None)
+    ]
+    for part in names:
+        _part_class(folder, index, part)
+    return names
+
+
+def compile_unet(unet: nn.Module, wanted: object, device: torch.device) -> None:
+    """Has `torch.compile` make the code of a pipeline's network, where that is wanted.
+
+    Args:
+        unet: the pipeline's network; its `forward` is replaced.
+        wanted: the option `compile`.
+        device: where the network will run.
+    """
+    plain = unet.forward
+
+    def network(
+        x: Tensor, time: Tensor, text: Tensor, condition: Tensor | None, **added: Tensor
+    ) -> Tensor:
+        return plain(
+            x,
+            time,
+            encoder_hidden_states=text,
+            timestep_cond=condition,
+            added_cond_kwargs=added or None,
+            return_dict=False,
+        )[0]
+
+    run = compile_network(network, wanted, device)
+    if run is network:
+        return
+
+    def forward(x: Tensor, time: Tensor, **given: Any) -> tuple[Tensor]:
+        added = given.get("added_cond_kwargs") or {}
+        return (run(x, time, given["encoder_hidden_states"], given.get("timestep_cond"), **added),)
+
+    unet.forward = forward
+
+
+def _kind(folder: Path, index: dict[str, Any]) -> str:
     kind = str(index.get("_class_name"))
     if kind not in FAMILIES:
         raise GendataError(
@@ -97,15 +159,21 @@ def open_text_pipeline(
             found=kind,
             expected=f"one of {', '.join(FAMILIES)}",
         )
-    names = [
-        part
-        for part in PARTS
-        if part in index and not (part in OPTIONAL and _entry(index, part) is None)
-    ]
-    parts: dict[str, Any] = {part: _load(folder, index, part, dtype) for part in names}
+    return kind
+
+
+def _assembled(
+    folder: Path, index: dict[str, Any], parts: dict[str, Any], with_photos: bool
+) -> Any:
+    """Makes diffusers' pipeline of its parts."""
+    import diffusers
+
+    kind = _kind(folder, index)
     if kind.startswith("StableDiffusionXL"):
         zeros = bool(index.get("force_zeros_for_empty_prompt", True))
         extra: dict[str, Any] = {"force_zeros_for_empty_prompt": zeros, "add_watermarker": False}
+        if with_photos:
+            extra["requires_aesthetics_score"] = bool(index.get("requires_aesthetics_score"))
     else:
         checked = parts.get("safety_checker") is not None
         extra = {
@@ -114,15 +182,11 @@ def open_text_pipeline(
             "requires_safety_checker": checked,
         }
     try:
-        pipe = getattr(diffusers, FAMILIES[kind][with_photos])(
-            **{**extra, **parts, "scheduler": scheduler}
-        )
+        pipe = getattr(diffusers, FAMILIES[kind][with_photos])(**{**extra, **parts})
     except (TypeError, ValueError, AttributeError) as error:
         raise GendataError(f"the parts of {folder} make no {kind}", found=_line(error)) from error
     pipe.set_progress_bar_config(disable=True)
-    labels: dict[str, Any] = index.get("id2label") or {}
-    classes = [str(labels[key]) for key in sorted(labels, key=int)] or None
-    return TextPipeline(kind, pipe, with_photos, classes, _files(folder, names))
+    return pipe
 
 
 def _files(folder: Path, parts: list[str]) -> list[Path]:
@@ -139,16 +203,19 @@ def _entry(index: dict[str, Any], part: str) -> str | None:
     return str(entry[-1]) if isinstance(entry, list) and entry and entry[-1] else None
 
 
+def _part_class(folder: Path, index: dict[str, Any], part: str) -> str:
+    """Returns the class that is built for a part."""
+    named = _entry(index, part)
+    if named is None or named not in PARTS[part]:
+        raise _unsupported(folder, part, named)
+    return PARTS[part][named]
+
+
 def _load(folder: Path, index: dict[str, Any], part: str, dtype: torch.dtype) -> Any:
     """Loads a part by its own class, from its own folder; networks complete or not at all."""
-    named = _entry(index, part)
-    if named not in PARTS[part] or not (folder / part).is_dir():
-        raise GendataError(
-            f"the {part} of {folder} is not of a supported class",
-            found=named if named not in PARTS[part] else "no such folder",
-            expected=f"one of {', '.join(PARTS[part])}",
-        )
-    chosen = _class(PARTS[part][named])
+    chosen = _class(_part_class(folder, index, part))
+    if not (folder / part).is_dir():
+        raise _unsupported(folder, part, "no such folder")
     is_network = issubclass(chosen, nn.Module)
     extra: dict[str, Any] = {"output_loading_info": True} if is_network else {}
     if part == "safety_checker" or part.startswith("text_encoder"):
@@ -176,6 +243,14 @@ def _class(name: str) -> Any:
 
     own = name.startswith(("Autoencoder", "UNet"))
     return getattr(diffusers if own else transformers, name)
+
+
+def _unsupported(folder: Path, part: str, found: str | None) -> GendataError:
+    return GendataError(
+        f"the {part} of {folder} is not of a supported class",
+        found=found,
+        expected=f"one of {', '.join(PARTS[part])}",
+    )
 
 
 def _unreadable(folder: Path, part: str, found: str) -> GendataError:

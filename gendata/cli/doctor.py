@@ -51,6 +51,7 @@ def command(
     options: dict[str, Any],
     from_real: str | None,
     trust: bool,
+    download: bool,
     device: str,
     as_json: bool,
     **settings: Any,
@@ -71,7 +72,7 @@ def command(
 
     options = with_flags(options, from_real, trust)
     check_filter(judge, threshold, label, judge_options)
-    source = Source(sampler, options, judge, threshold, label, judge_options, device)
+    source = Source(sampler, options, judge, threshold, label, judge_options, device, download)
     result = examine_run(Wish(source, classes=classes or None, **settings))
     echo_result(result, _table(result), as_json)
     sys.exit(0 if result["ok"] else 1)

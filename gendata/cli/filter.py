@@ -8,13 +8,15 @@ from typing import Any
 import click
 
 from gendata.cli.options import (
+    batch_size_option,
     config_option,
     device_option,
     json_option,
-    key_values,
+    judging_options,
     options_given,
     out_option,
     seed_option,
+    settings_option,
 )
 from gendata.cli.sample import echo_clone, load_filter, refuse_without_filter
 
@@ -24,30 +26,9 @@ __all__ = ["command"]
 @click.command("filter")
 @click.argument("images")
 @out_option()
-@click.option(
-    "--filter",
-    "judge",
-    metavar="CLASSIFIER",
-    help="Who judges; left out, a clone's stored probabilities do, and no classifier runs.",
-)
-@click.option(
-    "--threshold",
-    type=float,
-    required=True,
-    help="The largest probability must lie above this; between 0 and 1.",
-)
-@click.option(
-    "--label",
-    type=click.Choice(["agree", "condition", "classifier"]),
-    help="With --filter, whose label counts; agree by default.",
-)
-@click.option(
-    "--filter-option",
-    "judge_options",
-    multiple=True,
-    callback=key_values,
-    metavar="KEY=VALUE",
-    help="An option of the classifier, such as input_size=64; may be repeated.",
+@judging_options(
+    filter="Who judges; left out, a clone's stored probabilities do, and no classifier runs.",
+    label="With --filter, whose label counts; agree by default.",
 )
 @click.option(
     "--per-class",
@@ -55,15 +36,8 @@ __all__ = ["command"]
     help="With --filter, most images of a class; by default as many as the largest class has.",
 )
 @seed_option
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
-@click.option(
-    "-o",
-    "options",
-    multiple=True,
-    callback=key_values,
-    metavar="KEY=VALUE",
-    help="An option of the image set, such as split=train; may be repeated.",
-)
+@batch_size_option
+@settings_option("image set", "split=train")
 @device_option
 @config_option
 @json_option
@@ -83,8 +57,8 @@ def command(
 ) -> None:
     """Keep the images that a classifier trusts, as a clone of their own.
 
-    IMAGES is a clone with stored probabilities, which --threshold makes stricter without a
-    classifier; or, with --filter, any image set.
+    IMAGES is a clone (a folder, or a URL such as s3://bucket/clone) with stored probabilities,
+    which --threshold makes stricter without a classifier; or, with --filter, any image set.
 
     \b
     Examples:

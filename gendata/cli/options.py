@@ -14,6 +14,7 @@ import click
 from gendata.errors import GendataError
 
 __all__ = [
+    "batch_size_option",
     "check_writable",
     "config_option",
     "device_option",
@@ -21,11 +22,13 @@ __all__ = [
     "dry_run_option",
     "echo_result",
     "json_option",
+    "judging_options",
     "key_values",
     "limit_option",
     "options_given",
     "out_option",
     "seed_option",
+    "settings_option",
     "strict_option",
     "with_flags",
 ]
@@ -82,14 +85,19 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 
 def sampler_flags(function: F) -> F:
-    """--from-real and --trust: options of some samplers that deserve a name of their own."""
+    """--from-real, --trust and --download: what deserves a name of its own."""
     trust = click.option(
         "--trust", is_flag=True, help="Run the code that python:MODULE:FUNCTION names."
     )
     photos = click.option(
         "--from-real", metavar="REF", help="Real photos that a text-to-image model starts from."
     )
-    return photos(trust(function))
+    download = click.option(
+        "--download",
+        is_flag=True,
+        help="Fetch a generator or a classifier that is not on this machine.",
+    )
+    return photos(trust(download(function)))
 
 
 def with_flags(options: dict[str, Any], from_real: str | None, trust: bool) -> dict[str, Any]:
@@ -125,36 +133,78 @@ def key_values(
     return options
 
 
+batch_size_option = click.option(
+    "--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images a batch."
+)
+
+
+def settings_option(of: str, example: str) -> Callable[[F], F]:
+    """-o KEY=VALUE: an option of what the command opens."""
+    return click.option(
+        "-o",
+        "options",
+        multiple=True,
+        callback=key_values,
+        metavar="KEY=VALUE",
+        help=f"An option of the {of}, such as {example}; may be repeated.",
+    )
+
+
+def judging_options(
+    filter: str = "Keep what this classifier trusts.",
+    threshold: float | None = None,
+    label: str = "Whose label counts; agree by default.",
+) -> Callable[[F], F]:
+    """--filter, --threshold, --label and --filter-option: who judges images, and how.
+
+    Args:
+        filter: the first one's help.
+        threshold: the default; None: it must be given.
+        label: help of --label.
+    """
+    given: dict[str, Any] = (
+        {"required": True} if threshold is None else {"default": threshold, "show_default": True}
+    )
+    options: list[Callable[[Any], Any]] = [
+        click.option("--filter", "judge", metavar="CLASSIFIER", help=filter),
+        click.option(
+            "--threshold",
+            type=float,
+            help="The largest probability must lie above this; between 0 and 1.",
+            **given,
+        ),
+        click.option(
+            "--label", type=click.Choice(["agree", "condition", "classifier"]), help=label
+        ),
+        click.option(
+            "--filter-option",
+            "judge_options",
+            multiple=True,
+            callback=key_values,
+            metavar="KEY=VALUE",
+            help="An option of the classifier, such as input_size=64; may be repeated.",
+        ),
+    ]
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 # What `sample` draws with, and `doctor` examines beforehand.
 DRAWING: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--per-class", type=click.IntRange(1), required=True, help="Images of each class."
     ),
-    click.option(
-        "--filter", "judge", metavar="CLASSIFIER", help="Keep what this classifier trusts."
-    ),
-    click.option(
-        "--threshold",
-        type=float,
-        default=0.8,
-        show_default=True,
-        help="Its largest probability must lie above this; between 0 and 1.",
-    ),
-    click.option(
-        "--label",
-        type=click.Choice(["agree", "condition", "classifier"]),
-        help="Whose label counts; agree where the sampler knows classes, classifier elsewhere.",
-    ),
-    click.option(
-        "--filter-option",
-        "judge_options",
-        multiple=True,
-        callback=key_values,
-        metavar="KEY=VALUE",
-        help="An option of the classifier, such as input_size=64; may be repeated.",
+    judging_options(
+        threshold=0.8,
+        label="Whose label counts; agree where the sampler knows classes, classifier elsewhere.",
     ),
     seed_option,
-    click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True),
+    batch_size_option,
     click.option(
         "--shard-size",
         type=click.IntRange(1),
@@ -177,14 +227,7 @@ DRAWING: tuple[Callable[[Any], Any], ...] = (
         metavar="CLASS",
         help="Draw this class, by name or label; repeat.",
     ),
-    click.option(
-        "-o",
-        "options",
-        multiple=True,
-        callback=key_values,
-        metavar="KEY=VALUE",
-        help="An option of the sampler, such as steps=50; may be repeated.",
-    ),
+    settings_option("sampler", "steps=50"),
     sampler_flags,
 )
 

@@ -30,7 +30,7 @@ __all__ = ["command", "check_filter", "echo_clone", "load_filter", "refuse_witho
 def _folder_or_url(context: click.Context, parameter: click.Parameter, value: str) -> Path | str:
     """Leaves a URL as it is, and checks a folder as every command does."""
     if "://" in value:
-        from gendata.clone.remote import is_url
+        from gendata.images.places import is_url
 
         if is_url(value):
             return value
@@ -67,6 +67,7 @@ def command(
     options: dict[str, Any],
     from_real: str | None,
     trust: bool,
+    download: bool,
     device: str,
     dry_run: bool,
     as_json: bool,
@@ -100,12 +101,12 @@ def command(
         raise GendataError("--cluster and --shard exclude each other", do="give one of them")
     chosen = classes or None
     if cluster is not None and not dry_run:
-        source = Source(sampler, options, judge, threshold, label, judge_options, device)
+        source = Source(sampler, options, judge, threshold, label, judge_options, device, download)
         draw_on_cluster(source, per_class, out, classes=chosen, **settings)
         echo_clone(Path(out), as_json)
         return
-    generator = load_sampler(sampler, device=device, **options)
-    keep = load_filter(judge, threshold, label, device, judge_options)
+    generator = load_sampler(sampler, device=device, download=download, **options)
+    keep = load_filter(judge, threshold, label, device, judge_options, download)
     if dry_run:
         plan = plan_clone(
             generator, per_class, filter=keep, classes=chosen, shard_size=settings["shard_size"]
@@ -136,6 +137,7 @@ def load_filter(
     label: str | None,
     device: str,
     options: dict[str, Any],
+    download: bool = False,
 ) -> ConfidenceFilter | None:
     """Loads the classifier and makes the filter; the threshold is checked before either.
 
@@ -148,7 +150,8 @@ def load_filter(
     check_filter(reference, threshold, label, options)
     if reference is None:
         return None
-    return ConfidenceFilter(load_classifier(reference, device=device, **options), threshold, label)
+    classifier = load_classifier(reference, device=device, download=download, **options)
+    return ConfidenceFilter(classifier, threshold, label)
 
 
 def check_filter(

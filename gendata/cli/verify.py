@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +13,7 @@ __all__ = ["command"]
 
 
 @click.command("verify")
-@click.argument("clone", type=click.Path(path_type=Path))
+@click.argument("clone")
 @click.option(
     "--count",
     type=click.IntRange(0),
@@ -27,8 +26,10 @@ __all__ = ["command"]
 @device_option
 @config_option
 @json_option
-def command(clone: Path, count: int, every: bool, trust: bool, device: str, as_json: bool) -> None:
+def command(clone: str, count: int, every: bool, trust: bool, device: str, as_json: bool) -> None:
     """Check every row of CLONE, and draw some again from the recorded sampler.
+
+    CLONE is a folder, or a URL such as s3://bucket/clone.
 
     Exits with 1 where something is wrong, or a value differs by more than one grey level.
 
@@ -44,7 +45,7 @@ def command(clone: Path, count: int, every: bool, trust: bool, device: str, as_j
     sys.exit(0 if result["ok"] else 1)
 
 
-def _text(clone: Path, result: dict[str, Any]) -> str:
+def _text(clone: str, result: dict[str, Any]) -> str:
     lines = [f"{clone}: {result['rows']:,} rows, {result['problem_count']} problems"]
     lines += [f"  {problem}" for problem in result["problems"]]
     redrawn = result["redrawn"]

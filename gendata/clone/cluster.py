@@ -13,34 +13,35 @@ import pickle
 import platform
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from tqdm import tqdm
 
 from gendata.allocator import keep_freed_memory
 from gendata.clone.assembly import assemble_shards
 from gendata.clone.attempts import fill_shards
-from gendata.clone.draw import Work, begin_work, draw_clone, warn_of_other_versions
+from gendata.clone.draw import draw_clone
 from gendata.clone.plan import Plan
 from gendata.clone.prepare import prepare
 from gendata.clone.ranks import Share
-from gendata.clone.remote import is_url
 from gendata.clone.run_file import Run
 from gendata.clone.source import Source
 from gendata.clone.stream import DRAWS, Tally, draw_range
 from gendata.clone.threads import cpu_threads
+from gendata.clone.work import DrawingSettings, Work, begin_work, warn_of_other_versions
 from gendata.clone.writer import BackgroundWriter
 from gendata.errors import GendataError
 from gendata.files import remove_abandoned
+from gendata.images.places import is_url
 from gendata.settings_difference import settings_difference
-from gendata.types import Images
+from gendata.types import Images, Sampler
 
-__all__ = ["draw_on_cluster"]
+__all__ = ["draw_on_cluster", "draw_source"]
 
 MOST_RETRIES = 20  # of one part, when its worker or node was lost
 MOST_SUBMITTED = 1000  # parts that wait in the cluster at a time
@@ -73,14 +74,8 @@ def draw_on_cluster(
     per_class: int,
     out: str | Path,
     *,
-    seed: int = 0,
-    batch_size: int = 64,
-    shard_size: int = 2048,
-    attempts: int = 100,
-    short: bool = False,
-    extend: bool = False,
-    classes: Sequence[str | int] | None = None,
     progress: bool = True,
+    **settings: Unpack[DrawingSettings],
 ) -> Images:
     """Draws a clone as `draw_clone` does, on a Ray cluster; the images are the same.
 
@@ -91,53 +86,71 @@ def draw_on_cluster(
         source: sampler and filter, by references that are good on every node.
         per_class: images of each class.
         out: a folder that every node sees under the same path.
-        seed: as for `draw_clone`, and so are the others.
-        batch_size: images a batch.
-        shard_size: images a file; a part of the work.
-        attempts: most attempts per image.
-        short: leave a class short that cannot be filled, rather than stop.
-        extend: allow more per class than the folder was drawn with.
-        classes: names or labels of the sampler's classes; None: all.
         progress: show a bar on stderr, where that is a terminal.
+        **settings: as for `draw_clone`.
 
     Raises:
         GendataError: ray is not installed, or what `draw_clone` raises.
     """
+    return draw_clone(source, per_class, out, cluster="ray", progress=progress, **settings)
+
+
+def draw_source(
+    source: Source | Sampler,
+    per_class: int,
+    out: str | Path,
+    settings: DrawingSettings,
+    cluster: str | None,
+    shard: tuple[int, int] | None,
+    progress: bool,
+) -> Images:
+    """Draws on a cluster; the arguments are those of `draw_clone`, its defaults filled in."""
+    _check_place(source, out, settings, cluster, shard)
+    assert isinstance(source, Source), "checked"
+    ray = _import_ray()
+    sampler, folder = source.sampler(), Path(out).absolute()
+    settings = {**settings, "filter": source.filter(), "sampler_options": source.options}
+    work = begin_work(sampler, per_class, folder, Share(), settings)
+    if not work.finished:
+        classes = settings["classes"]
+        chosen = tuple(classes) if classes is not None else None
+        order = Order(source, work.run, chosen, folder, work.short, Path.cwd())
+        with _connected(ray):
+            _draw_parts(Cluster(ray, order), work, progress)
+    # All parts are there: this closes the clone, or says what cannot be filled.
+    clone = draw_clone(sampler, per_class, folder, shard=(0, 1), progress=progress, **settings)
+    assert clone is not None, "one share of one is all"
+    return clone
+
+
+def _check_place(
+    source: Source | Sampler,
+    out: str | Path,
+    settings: DrawingSettings,
+    cluster: str | None,
+    shard: tuple[int, int] | None,
+) -> None:
+    """Refuses what cannot be drawn on a cluster."""
+    if cluster != "ray":
+        raise GendataError("no cluster of that kind", found=cluster, expected="ray")
+    if not isinstance(source, Source) or settings["filter"] is not None:
+        raise GendataError(
+            "a cluster loads sampler and filter on its nodes",
+            found="one that is loaded",
+            expected="a Source, which names both",
+        )
+    if shard is not None:
+        raise GendataError("a cluster draws all of a clone", found=f"the share {shard}")
     if is_url(out):
         raise GendataError(
             "the nodes of a cluster share a folder", found=out, do="give an --out that all see"
         )
-    ray = _import_ray()
-    sampler, judge, folder = source.sampler(), source.filter(), Path(out).absolute()
-    settings: dict[str, Any] = {
-        "filter": judge,
-        "seed": seed,
-        "batch_size": batch_size,
-        "shard_size": shard_size,
-        "attempts": attempts,
-        "short": short,
-        "extend": extend,
-        "classes": classes,
-        "sampler_options": source.options,
-    }
-    work = begin_work(sampler, per_class, folder, Share(), **settings)
-    if not work.finished:
-        chosen = tuple(classes) if classes is not None else None
-        order = Order(source, work.run, chosen, folder, short, Path.cwd())
-        with _connected(ray):
-            _draw_parts(Cluster(ray, order), work, progress)
-    # All parts are there: this closes the clone, or says what cannot be filled.
-    clone = draw_clone(sampler, per_class, folder, **settings, shard=(0, 1), progress=progress)
-    assert clone is not None, "one share of one is all"
-    return clone
 
 
 def _draw_parts(cluster: Cluster, work: Work, progress: bool) -> None:
     """Has every missing part made."""
     shards, folder = work.plan.shards(), work.folder
     work.drop_short(shards)
-    if not work.subject.by_attempts:
-        (folder / DRAWS).mkdir(exist_ok=True)
     for part in (folder, folder / DRAWS):
         remove_abandoned(part)
     sizes = {shard.number: shard.end - shard.first for shard in work.missing(shards)}
@@ -149,17 +162,21 @@ def _draw_parts(cluster: Cluster, work: Work, progress: bool) -> None:
         disable=None if progress else True,
     )
     with bar:
-        if work.subject.by_attempts:
-            for number in cluster.make("slots", iter(sizes), MOST_SUBMITTED):
-                bar.update(sizes[number])
+        if not work.subject.by_attempts:
+            _draw_ranges_and_deal(cluster, work, list(sizes), bar)
             return
-        tally = Tally(work.draw_run())
-        for _ in cluster.make("draws", _missing_ranges(work, tally), cluster.width(work)):
-            bar.update(max(0, tally.absorb(folder).filled_slots - bar.n))
-        if tally.short_classes() and not work.short:
-            return
-        for _ in cluster.make("deal", iter(sizes), MOST_SUBMITTED):
-            pass
+        for number in cluster.make("slots", iter(sizes), MOST_SUBMITTED):
+            bar.update(sizes[number])
+
+
+def _draw_ranges_and_deal(cluster: Cluster, work: Work, shards: list[int], bar: tqdm) -> None:
+    """Has draws made until they fill the slots, and then the files dealt from them."""
+    (work.folder / DRAWS).mkdir(exist_ok=True)
+    tally = Tally(work.draw_run())
+    for _ in cluster.make("draws", _missing_ranges(work, tally), cluster.width(work)):
+        bar.update(max(0, tally.absorb(work.folder).filled_slots - bar.n))
+    if not tally.short_classes() or work.short:
+        deque(cluster.make("deal", iter(shards), MOST_SUBMITTED), maxlen=0)
 
 
 def _missing_ranges(work: Work, tally: Tally) -> Iterator[int]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from gendata.clone.draw import wanted_run
 from gendata.clone.filter import ConfidenceFilter
 from gendata.clone.machine import (
     available_memory,
@@ -26,13 +25,16 @@ from gendata.clone.machine import (
 from gendata.clone.plan import Plan
 from gendata.clone.prepare import Subject, check_supply, prepare
 from gendata.clone.rejects import describe_outcomes, reject_report
-from gendata.clone.remote import Store, is_url, staging_folder
+from gendata.clone.remote import Store, staging_folder
 from gendata.clone.run_file import Run, read_run
 from gendata.clone.source import Source
 from gendata.clone.threads import dividing_threads
 from gendata.clone.trial import Trial, draw_trial, expected_acceptance, expected_draws
+from gendata.clone.work import wanted_run
 from gendata.errors import GendataError
 from gendata.files import is_temporary
+from gendata.images.class_names import match_names
+from gendata.images.places import is_url
 from gendata.models.device import resolve_device
 from gendata.settings_difference import settings_difference
 from gendata.types import Card, FiniteSampler, Sampler
@@ -183,7 +185,7 @@ def _classes(
         return subject, Finding("classes", OK, f"{text}, labelled as asked for", figures)
     text += f", label policy {label}"
     theirs = judge.classifier.classes
-    matched = sampler.classes is None or set(theirs or ()) == set(sampler.classes)
+    matched = sampler.classes is None or match_names(sampler.classes, theirs or ()) is not None
     if not matched:
         text += "; the filter's outputs are taken in order, because one side has no names"
     return subject, Finding("classes", OK if matched else WARNING, text, figures)

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from gendata.errors import GendataError
+from gendata.images.class_names import match_names
 from gendata.types import Classifier
 
 __all__ = ["KEPT", "LABEL_POLICIES", "ConfidenceFilter", "Judge", "Verdicts", "match_columns"]
@@ -106,8 +107,8 @@ def check_threshold(threshold: float) -> None:
 def match_columns(classifier: Classifier, outputs: int, names: Sequence[str]) -> list[int]:
     """Finds which of the classifier's outputs is which of the sampler's classes.
 
-    The same names in another order are matched by name; where one side has no names, or numbers
-    for names, by position.
+    The same names in another order are matched by name, synonyms included; where one side has no
+    names, or numbers for names, by position.
 
     Raises:
         GendataError: another number of classes, or other names.
@@ -119,10 +120,11 @@ def match_columns(classifier: Classifier, outputs: int, names: Sequence[str]) ->
             found=f"{outputs} classes",
             expected=f"the sampler's {len(names)} classes",
         )
-    if len(set(theirs)) == len(theirs) and set(theirs) == set(names):
-        return [theirs.index(name) for name in names]
+    matched = match_names(list(map(str, names)), list(map(str, theirs)))
+    if matched is not None:
+        return matched
     if not (_unnamed(theirs) or _unnamed(names)):
-        strange = next(name for name in theirs if name not in names)
+        strange = next((name for name in theirs if name not in names), theirs[0])
         raise GendataError(
             f"the classifier {classifier.name} knows other classes than the sampler",
             found=f"'{strange}'",

@@ -59,8 +59,13 @@ def prepare(
     settings = {
         "sampler": {
             "name": sampler.name,
-            # Trust in a program is given by a person, each time; a clone may come from anybody.
-            "options": {key: each for key, each in sampler_options.items() if key != "trust"},
+            # Trust in a program and leave to download are given by a person, each time; a clone
+            # may come from anybody.
+            "options": {
+                key: each
+                for key, each in sampler_options.items()
+                if key not in ("trust", "download")
+            },
             "sha256": sampler.card.sha256,
             "settings": dict(sampler.card.settings),
         },

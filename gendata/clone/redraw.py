@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from gendata.clone.drawing import knows_conditions
@@ -17,6 +15,8 @@ from gendata.clone.png import decode_image
 from gendata.clone.run_file import Run, json_values
 from gendata.clone.threads import cpu_threads
 from gendata.errors import GendataError, UnusableImages
+from gendata.images.places import Place
+from gendata.images.row_groups import open_parquet
 from gendata.samplers import load_sampler
 from gendata.types import Sampler
 
@@ -24,7 +24,7 @@ __all__ = ["recorded_sampler", "redraw_rows"]
 
 
 def redraw_rows(
-    folder: Path,
+    folder: Place,
     run: Run,
     sampler: Sampler | None,
     rows: Sequence[int],
@@ -76,7 +76,8 @@ def recorded_sampler(run: Run, device: str, trust: bool) -> Sampler:
     """
     recorded = run.settings["sampler"]
     options = {**recorded["options"]}
-    options.pop("trust", None)  # not the file's to give
+    for consent in ("trust", "download"):
+        options.pop(consent, None)  # not the file's to give
     sampler = load_sampler(
         recorded["name"], device=device, **options, **({"trust": True} if trust else {})
     )
@@ -100,7 +101,7 @@ def _decode_or_blank(content: bytes | None, like: np.ndarray) -> np.ndarray:
     return pixels if pixels.shape == like.shape[1:] else np.full(like.shape[1:], -255, np.int16)
 
 
-def _read_rows(folder: Path, run: Run, rows: Sequence[int], chosen: np.ndarray) -> pa.Table:
+def _read_rows(folder: Place, run: Run, rows: Sequence[int], chosen: np.ndarray) -> pa.Table:
     """Reads rows by number; they lie in few shards, because they are ascending."""
     settings = run.settings
     plan = Plan(len(settings["classes"]["chosen"]), run.extents, settings["shard_size"])
@@ -109,7 +110,7 @@ def _read_rows(folder: Path, run: Run, rows: Sequence[int], chosen: np.ndarray) 
     tables = []
     for number in np.unique(homes).tolist():
         path = folder / plan.shards()[number].file_name
-        table = pq.read_table(path, columns=["image", "seed", "conditioned_label"])
+        table = open_parquet(path).read(["image", "seed", "conditioned_label"])
         tables.append(
             table.take(pa.array(chosen[homes == number] - (ends[number] - rows[number])))
         )

@@ -11,32 +11,34 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from gendata.clone.card import dataset_card
-from gendata.clone.draw import README, REJECTS, draw_clone
+from gendata.clone.draw import draw_clone
 from gendata.clone.filter import KEPT, ConfidenceFilter, check_threshold
 from gendata.clone.plan import ClassTable, Plan
 from gendata.clone.rejects import Outcomes, reject_report
 from gendata.clone.rows import read_note, write_table
 from gendata.clone.run_file import Run, open_run, read_run
+from gendata.clone.work import README, REJECTS
 from gendata.errors import GendataError
 from gendata.files import publish, write_json
 from gendata.images import open_images
+from gendata.images.places import Place, place_of
+from gendata.images.row_groups import open_parquet
 from gendata.samplers import load_sampler
 from gendata.types import Images
 
 __all__ = ["filter_clone", "filter_images"]
 
 
-def filter_clone(clone: str | Path, threshold: float, out: str | Path) -> Images:
+def filter_clone(clone: str | Place, threshold: float, out: str | Path) -> Images:
     """Writes the rows of a finished clone whose confidence lies above a stricter threshold.
 
     Keys stay, so that classes become short. A dropped image counts as rejected for low
     confidence, as if it had been refused when it was drawn.
 
     Args:
-        clone: a clone drawn with a filter.
+        clone: a clone drawn with a filter: a folder, or a URL that fsspec knows.
         threshold: strictly above the clone's own, and below 1.
         out: folder of the new clone.
 
@@ -44,7 +46,7 @@ def filter_clone(clone: str | Path, threshold: float, out: str | Path) -> Images
         GendataError: the clone is unfinished, has no probabilities, or had a stricter filter.
     """
     check_threshold(threshold)
-    source, folder = Path(clone), Path(out)
+    source, folder = place_of(clone), Path(out)
     parent = read_run(source)
     _check_parent(source, parent, threshold)
     settings = parent.settings["filter"]
@@ -96,9 +98,14 @@ def filter_images(
     )
 
 
-def _filter_shard(path: Path, threshold: float, folder: Path) -> list[int]:
+def _filter_shard(path: Place, threshold: float, folder: Path) -> list[int]:
     """Writes one shard's sure rows; returns the labels of the others."""
-    table = pq.read_table(path)
+    try:
+        table = open_parquet(path).read()
+    except (pa.ArrowException, OSError) as error:
+        raise GendataError(
+            f"{path} cannot be read", found=error, do="look at the clone with gendata verify"
+        ) from error
     sure = pc.greater(table["confidence"], pa.scalar(threshold, pa.float32()))
     note, kept = read_note(path), table.filter(sure)
     publish(folder / path.name, lambda file: write_table(file, kept, note))
@@ -106,7 +113,7 @@ def _filter_shard(path: Path, threshold: float, folder: Path) -> list[int]:
 
 
 def _finish(
-    source: Path, folder: Path, run: Run, classes: ClassTable, dropped: Counter[int]
+    source: Place, folder: Path, run: Run, classes: ClassTable, dropped: Counter[int]
 ) -> None:
     outcomes = Outcomes.from_report(json.loads((source / REJECTS).read_text(encoding="utf-8")))
     for position, count in dropped.items():
@@ -119,7 +126,7 @@ def _finish(
     replace(run, finished=True).write(folder)
 
 
-def _check_parent(folder: Path, run: Run, threshold: float) -> None:
+def _check_parent(folder: Place, run: Run, threshold: float) -> None:
     if not run.finished:
         raise GendataError(
             f"the clone {folder} is not finished", do="run its gendata sample command again"

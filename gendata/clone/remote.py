@@ -15,24 +15,19 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from gendata.errors import GendataError
 from gendata.files import publish
+from gendata.images.places import file_system
 from gendata.types import Images
 
-__all__ = ["Store", "draw_to_url", "is_url", "staging_folder"]
+__all__ = ["Store", "draw_to_url", "staging_folder"]
 
 RUN = "run.json"
 NAMES = re.compile(
     r"shard-\d+\.parquet|draws/range-\d+\.parquet|run\.json|rejects\.json|README\.md"
 )
 PAUSE = 2.0  # seconds between two looks at the folder
-
-
-def is_url(out: str | Path) -> bool:
-    """Says whether a place is a URL of fsspec's, such as s3://bucket/clone."""
-    return isinstance(out, str) and re.match(r"[A-Za-z][\w+.-]+://", out) is not None
 
 
 def staging_folder(url: str, shard: tuple[int, int] | None) -> Path:
@@ -87,7 +82,7 @@ class Store:
         self.url, self.folder = url, folder
         self.known: dict[str, tuple[int, int]] = {}  # name: size and time of the file in both
         with self.readable_errors():
-            self.files, self.root = _open_url(url)
+            self.files, self.root = file_system(url, skip_instance_cache=True)
 
     @contextlib.contextmanager
     def readable_errors(self) -> Iterator[None]:
@@ -219,18 +214,6 @@ class Store:
             return []
         prefix = self.root.strip("/") + "/"
         return sorted(name.lstrip("/").removeprefix(prefix) for name in self.files.find(self.root))
-
-
-def _open_url(url: str) -> tuple[Any, str]:
-    import fsspec
-
-    try:
-        files, root = fsspec.core.url_to_fs(url, skip_instance_cache=True)
-    except (ImportError, ValueError) as error:
-        raise GendataError(
-            f"no program here reads {url}", found=error, do="install fsspec's part for it"
-        ) from error
-    return files, root.rstrip("/")
 
 
 def _state(path: Path) -> tuple[int, int]:

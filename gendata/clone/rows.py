@@ -11,6 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gendata.images.places import Place
+from gendata.images.row_groups import open_parquet
+
 __all__ = ["Encoded", "RowGroup", "Rows", "read_note", "read_rows", "write_table"]
 
 ROWS_PER_GROUP = 256  # what a reader must decode to reach one image
@@ -129,9 +132,9 @@ def read_rows(path: Path) -> pa.Table:
         return pq.read_table(file)
 
 
-def read_note(path: Path) -> dict[str, Any]:
+def read_note(path: Place) -> dict[str, Any]:
     """Reads the note in a file's footer, without its rows."""
-    return json.loads(pq.read_schema(path).metadata[NOTE])
+    return json.loads(open_parquet(path).schema_arrow.metadata[NOTE])
 
 
 def _lists(values: np.ndarray) -> pa.Array:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gendata.errors import GendataError
 from gendata.files import is_temporary, write_json
+from gendata.images.places import Place
 from gendata.settings_difference import settings_difference
 
 __all__ = ["Run", "json_values", "open_run", "read_run", "versions"]
@@ -84,7 +85,7 @@ def open_run(folder: Path, wanted: Run, extend: bool) -> Run:
     return run
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Place) -> Run:
     """Reads `run.json`.
 
     Raises:

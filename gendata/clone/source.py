@@ -26,6 +26,7 @@ class Source:
         label: the label policy; None: the usual one.
         judge_options: the classifier's.
         device: where both run.
+        download: fetch what is not on the machine that loads it.
     """
 
     reference: str
@@ -35,14 +36,19 @@ class Source:
     label: str | None = None
     judge_options: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
+    download: bool = False
 
     def sampler(self) -> Sampler:
         """Loads the sampler."""
-        return load_sampler(self.reference, device=self.device, **self.options)
+        return load_sampler(
+            self.reference, device=self.device, download=self.download, **self.options
+        )
 
     def filter(self) -> ConfidenceFilter | None:
         """Loads the classifier and makes the filter; None where every image is kept."""
         if self.judge is None:
             return None
-        classifier = load_classifier(self.judge, device=self.device, **self.judge_options)
+        classifier = load_classifier(
+            self.judge, device=self.device, download=self.download, **self.judge_options
+        )
         return ConfidenceFilter(classifier, self.threshold, self.label)

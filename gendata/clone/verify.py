@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from gendata.clone.draw import REJECTS
 from gendata.clone.plan import ClassTable, Plan, Shard
 from gendata.clone.png import decode_image, pixel_digest
 from gendata.clone.redraw import redraw_rows
 from gendata.clone.rows import schema
 from gendata.clone.run_file import Run, read_run
+from gendata.clone.work import REJECTS
+from gendata.errors import GendataError
+from gendata.images.places import Place, place_of
+from gendata.images.row_groups import open_parquet
 from gendata.types import Sampler
 
 __all__ = ["verify_clone"]
@@ -26,7 +27,7 @@ MOST_SHOWN = 20  # problems listed; all are counted
 
 
 def verify_clone(
-    folder: str | Path,
+    folder: str | Place,
     *,
     sampler: Sampler | None = None,
     count: int = 16,
@@ -37,7 +38,7 @@ def verify_clone(
     """Checks every row of a clone, and draws some again.
 
     Args:
-        folder: the clone.
+        folder: the clone: a folder, or a URL that fsspec knows.
         sampler: what draws again; None: the one that `run.json` names.
         count: rows to draw again, spread at random, always the same ones; 0: none.
         all: draw every row again.
@@ -52,7 +53,7 @@ def verify_clone(
     Raises:
         GendataError: the folder is not a clone, or the sampler cannot be loaded.
     """
-    folder = Path(folder)
+    folder = place_of(folder)
     run = read_run(folder)
     check = Check(run)
     if not run.finished:
@@ -99,14 +100,14 @@ class Check:
         if self.problem_count <= MOST_SHOWN:
             self.problems.append(problem)
 
-    def shard(self, folder: Path, shard: Shard) -> int:
+    def shard(self, folder: Place, shard: Shard) -> int:
         """Checks one file; returns how many rows can be used."""
         path = folder / shard.file_name
         if not path.exists():
             self.note(f"{shard.file_name} is missing")
             return 0
         try:
-            file = pq.ParquetFile(path)
+            file = open_parquet(path)
             if not file.schema_arrow.equals(schema(self.classes.chosen_names)):
                 self.note(f"{shard.file_name} has other columns than a clone")
                 return 0
@@ -119,12 +120,12 @@ class Check:
             return 0
         return file.metadata.num_rows
 
-    def report(self, folder: Path) -> None:
+    def report(self, folder: Place) -> None:
         """Compares the rows of each class with `rejects.json` and with what was asked for."""
         try:
             report = json.loads((folder / REJECTS).read_text(encoding="utf-8"))
             entries = [(entry["accepted"], entry["missing"]) for entry in report["classes"]]
-        except (OSError, ValueError, KeyError) as error:
+        except (GendataError, OSError, ValueError, KeyError) as error:
             self.note(f"{REJECTS} cannot be read: {error}")
             return
         for position, (accepted, missing) in enumerate(entries):

@@ -1,18 +1,28 @@
-"""The true class names of an exported set, kept beside it in `classes.json`."""
+"""Class names: kept beside an exported set in `classes.json`, and compared between two lists."""
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gendata.errors import GendataError
 
-__all__ = ["CLASSES_FILE", "folder_names", "read_class_names", "write_class_names"]
+__all__ = [
+    "CLASSES_FILE",
+    "folder_names",
+    "match_names",
+    "read_class_names",
+    "write_class_names",
+]
 
 CLASSES_FILE = "classes.json"
 RESERVED = {"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", "lpt") for i in range(1, 10))}
 LONGEST = 60
+WORDNET_ID = re.compile(r"n\d{8}")
+ALIASES = {"crane bird": "crane"}  # torchvision's word for one of ImageNet's two cranes
 
 
 def write_class_names(folder: Path, classes: Sequence[str], folders: Sequence[str] = ()) -> None:
@@ -60,6 +70,85 @@ def folder_names(classes: Sequence[str]) -> list[str]:
         taken.add(safe.lower())
         names.append(safe)
     return names
+
+
+def match_names(ours: Sequence[str], theirs: Sequence[str]) -> list[int] | None:
+    """Finds, for each class of one list, its place in another list of the same classes.
+
+    A name may be one synonym, or several split at commas; "great_white_shark" fits "Great white
+    shark, white shark, man-eater". ImageNet's WordNet ids stand for their synonyms. The closest
+    agreement counts, letter case included: to ImageNet "Cardigan" is a dog and "cardigan" a
+    jacket. What names cannot tell apart goes by place, where all others are in the same order.
+
+    Returns:
+        Places, each one once; None where the lists do not name the same classes.
+    """
+    if len(ours) != len(theirs):
+        return None
+    if len(set(theirs)) == len(theirs) and set(ours) == set(theirs):
+        places = {name: place for place, name in enumerate(theirs)}
+        return [places[name] for name in ours]
+    ours, theirs = [_plain(name) for name in ours], [_plain(name) for name in theirs]
+    found: dict[int, int] = {}
+    for reading in (_whole, _synonyms, _whole_in_any_case, _synonyms_in_any_case):
+        _match_unambiguous(ours, theirs, reading, found)
+    if all(place == other for place, other in found.items()):
+        for place in set(range(len(ours))) - set(found):
+            if _synonyms_in_any_case(ours[place]) & _synonyms_in_any_case(theirs[place]):
+                found[place] = place
+    return [found[place] for place in range(len(ours))] if len(found) == len(ours) else None
+
+
+def _match_unambiguous(
+    ours: Sequence[str],
+    theirs: Sequence[str],
+    reading: Callable[[str], set[str]],
+    found: dict[int, int],
+) -> None:
+    """Adds what has one free partner in a reading, until there is no more of that."""
+    table: dict[str, set[int]] = {}
+    for place in set(range(len(theirs))) - set(found.values()):
+        for key in reading(theirs[place]):
+            table.setdefault(key, set()).add(place)
+    before = -1
+    while before < len(found):
+        before, taken = len(found), set(found.values())
+        for place in set(range(len(ours))) - set(found):
+            keys = reading(ours[place])
+            free = {other for key in keys for other in table.get(key, ())} - taken
+            if len(free) == 1:
+                found[place] = free.pop()
+                taken.add(found[place])
+
+
+def _plain(name: str) -> str:
+    name = _synonyms_of_ids().get(name, name) if WORDNET_ID.fullmatch(name) else name
+    name = " ".join(name.replace("_", " ").split())
+    return ALIASES.get(name, name)
+
+
+@functools.cache
+def _synonyms_of_ids() -> dict[str, str]:
+    from timm.data import ImageNetInfo
+
+    table = ImageNetInfo()
+    return {name: table.label_name_to_description(name) for name in table.label_names()}
+
+
+def _whole(name: str) -> set[str]:
+    return {" ".join(name.replace(",", " ").split())}
+
+
+def _synonyms(name: str) -> set[str]:
+    return {part.strip() for part in name.split(",")} - {""}
+
+
+def _whole_in_any_case(name: str) -> set[str]:
+    return _whole(name.casefold())
+
+
+def _synonyms_in_any_case(name: str) -> set[str]:
+    return _synonyms(name.casefold())
 
 
 def _unreadable(path: Path, found: str) -> GendataError:

@@ -16,6 +16,7 @@ import numpy as np
 
 from gendata.errors import GendataError
 from gendata.files import publish_folder
+from gendata.images.places import Place, identity
 
 __all__ = ["FlatSource", "flattened"]
 
@@ -28,7 +29,7 @@ class FlatSource:
         origin: what messages name instead of the copy.
     """
 
-    def __init__(self, folder: Path, origin: Path) -> None:
+    def __init__(self, folder: Path, origin: Place) -> None:
         self.folder, self.origin = folder, origin
         self.ends = np.load(folder / "ends.npy", mmap_mode="r")
 
@@ -48,7 +49,7 @@ class FlatSource:
 
 
 def flattened(
-    files: Sequence[Path], column: str, read: Callable[[Path, str], Iterable[bytes | None]]
+    files: Sequence[Place], column: str, read: Callable[[Place, str], Iterable[bytes | None]]
 ) -> Path:
     """Copies a column's images, unless these very files have been copied before.
 
@@ -63,7 +64,7 @@ def flattened(
     Raises:
         GendataError: it cannot be written.
     """
-    stamp = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    stamp = [identity(file) for file in files]
     key = hashlib.sha256(repr((stamp, column)).encode()).hexdigest()[:24]
     folder = Path("~/.cache/gendata/flat").expanduser() / key
     if folder.is_dir():
@@ -83,9 +84,9 @@ def flattened(
 
 def _write(
     folder: Path,
-    files: Sequence[Path],
+    files: Sequence[Place],
     column: str,
-    read: Callable[[Path, str], Iterable[bytes | None]],
+    read: Callable[[Place, str], Iterable[bytes | None]],
 ) -> None:
     ends, position = [], 0
     with open(folder / "bytes", "wb") as output:

@@ -145,6 +145,8 @@ def _decode(source: Source, row: int) -> Tensor:
     try:
         with source.open(row) as file:
             return decode(file)
+    except GendataError:  # its place cannot be read: the image is not to blame
+        raise
     except Exception as error:  # decoders raise almost anything on hostile bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DamagedImage(Damage(source.place(row), _short(reason))) from error

@@ -17,6 +17,7 @@ from gendata.images.embedded import read_embedded
 from gendata.images.imagefolder import read_image_folder
 from gendata.images.npz import read_npz
 from gendata.images.parquet import clone_state, read_clone, read_parquet
+from gendata.images.places import Place, is_url, place_of
 from gendata.images.torchvision_sets import TORCHVISION_SETS, read_torchvision
 from gendata.images.webdataset import read_webdataset
 from gendata.types import Images
@@ -34,6 +35,7 @@ BY_PATH: Mapping[str, Reader] = {
     "parquet": read_parquet,
     "webdataset": read_webdataset,
 }
+AT_URLS = ("clone", "parquet")
 BY_NAME: Mapping[str, Reader] = {
     "cifar10": read_cifar10,
     "cifar100": read_cifar100,
@@ -54,9 +56,10 @@ def open_images(
     Args:
         ref: a path, recognised by its content; `imagefolder:`, `clone:`, `parquet:`,
             `webdataset:`, `npz:` or `cifar:` and a path; or the name and split of a known set:
-            `fashion-mnist:train` (embedded), `cifar10:test`, `flowers102:test`, … Options may
-            follow, as in `parquet:PATH?split=test&label_column=kind`. An open set is returned as
-            it is.
+            `fashion-mnist:train` (embedded), `cifar10:test`, `flowers102:test`, … Of a clone and
+            of parquet files the path may be a URL that fsspec knows, such as `s3://bucket/clone`.
+            Options may follow, as in `parquet:PATH?split=test&label_column=kind`. An open set is
+            returned as it is.
         download: allow torchvision to download a known set.
         strict: stop at damaged images.
         options: of the layout, such as root (of known sets), split, image_column, label_column;
@@ -73,12 +76,14 @@ def open_images(
     common = {"name": str(ref), "download": download, "strict": strict}
     if separator and kind in BY_NAME:
         return _read(kind, BY_NAME[kind], rest, common, options)
-    if separator and kind in BY_PATH:
+    if is_url(text):
+        kind, rest = _recognised_url(place_of(text)), text
+    elif separator and kind in BY_PATH:
         _check_present(rest, kind)
-        return _read(kind, BY_PATH[kind], rest, common, options)
-    _check_present(text, "", kind if separator and len(kind) > 1 else "")
-    kind = _recognised(Path(text))
-    return _read(kind, BY_PATH[kind], text, common, options)
+    else:
+        _check_present(text, "", kind if separator and len(kind) > 1 else "")
+        kind, rest = _recognised(Path(text)), text
+    return _read(kind, BY_PATH[kind], rest, common, options)
 
 
 def _split_options(ref: str) -> tuple[str, dict[str, Any]]:
@@ -118,9 +123,13 @@ def _read(
 
 
 def _check_present(path: str, layout: str, kind: str = "") -> None:
+    if is_url(path) and layout not in AT_URLS:
+        raise GendataError(
+            f"'{layout}' is not read from URLs", found=path, expected=" or ".join(AT_URLS)
+        )
     if layout in ("", "webdataset") and any(sign in path for sign in "{*"):
         return  # a pattern; its reader says what is missing
-    if path and Path(path).exists():
+    if path and place_of(path).exists():
         return
     close = difflib.get_close_matches(kind, [*BY_NAME, *BY_PATH], n=3) if kind else []
     raise GendataError(
@@ -142,6 +151,24 @@ def _recognised(path: Path) -> str:
             do="name the layout, for example imagefolder:PATH",
         )
     return kind
+
+
+def _recognised_url(place: Place) -> str:
+    """Tells a clone from other parquet files."""
+    if not place.exists():
+        raise GendataError(f"there are no images at '{place}'", do="check the URL")
+    if not place.is_dir():
+        return "parquet"  # its reader says where it is none
+    if clone_state(place):
+        return "clone"
+    if not any(place.rglob("*.parquet")):
+        entries: list[Place] = [*place.iterdir()]
+        raise GendataError(
+            f"'{place}' is no image set that can be recognised",
+            found=", ".join(entry.name for entry in entries[:5]) or "nothing",
+            expected="a clone or parquet files",
+        )
+    return "parquet"
 
 
 def _kind_of_folder(path: Path) -> str | None:

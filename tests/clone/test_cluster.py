@@ -1,5 +1,6 @@
 """A Ray cluster draws the clone that one process draws, and loses nothing with a node."""
 
+import inspect
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from gendata.clone import draw_clone
 from gendata.clone.cluster import draw_on_cluster
 from gendata.clone.run_file import read_run
 from gendata.clone.source import Source
+from gendata.clone.work import DrawingSettings
 from gendata.errors import GendataError
 
 SETTINGS = {"seed": 3, "batch_size": 8, "shard_size": 10, "progress": False}
@@ -187,6 +189,30 @@ def test_ray_is_named_where_it_is_missing(tmp_path, sources, monkeypatch):
     with pytest.raises(GendataError, match=r"pip install 'gendata\[cluster\]'"):
         draw_on_cluster(sources["conditional"], 4, tmp_path / "clone", **SETTINGS)
     assert not (tmp_path / "clone").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cluster": "slurm"}, "no cluster of that kind; found slurm; expected ray"),
+        ({"cluster": None}, "no cluster of that kind"),
+        ({"sampler": "loaded"}, "loads sampler and filter on its nodes"),
+        ({"filter": "loaded"}, "loads sampler and filter on its nodes"),
+        ({"shard": (0, 2)}, "draws all of a clone; found the share"),
+        ({"out": "memory://clone"}, "share a folder"),
+    ],
+)
+def test_what_a_cluster_cannot_draw_is_refused(tmp_path, changes, words):
+    arguments = {"sampler": Source("embedded:fashion-gan"), "per_class": 1, "cluster": "ray"}
+    with pytest.raises(GendataError, match=words):
+        draw_clone(**{**arguments, "out": tmp_path / "clone", **changes})
+    assert not (tmp_path / "clone").exists()
+
+
+def test_both_ways_to_draw_take_the_same_settings():
+    own = {"sampler", "per_class", "out", "shard", "progress", "cluster"}
+    taken = inspect.signature(draw_clone).parameters.keys() - own
+    assert taken == DrawingSettings.__annotations__.keys()
 
 
 def test_a_share_of_a_cluster_is_refused(tmp_path):

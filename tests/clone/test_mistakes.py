@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from click.testing import CliRunner
 from tiny import (
     NAMES,
     TinyClassifier,
@@ -16,9 +17,11 @@ from tiny import (
     read_rejects,
 )
 
-from gendata.clone import ConfidenceFilter, draw_clone
+from gendata.cli import main
+from gendata.clone import ConfidenceFilter, draw_clone, filter_clone, filter_images
 from gendata.clone.filter import match_columns
 from gendata.errors import GendataError
+from gendata.images import open_images
 
 
 class BlindTo(TinyClassifier):
@@ -189,8 +192,9 @@ def test_exhausted_finite_set_is_reported(tmp_path):
         draw_clone(TinySet(20), 5, tmp_path / "clone", filter=keep, batch_size=8)
 
 
-@pytest.mark.parametrize("kind", ["conditional", "unconditional"])
-def test_full_disk_is_one_line_and_loses_nothing(tmp_path, kind):
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 kilobytes, and what makes it larger."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
@@ -200,23 +204,78 @@ def test_full_disk_is_one_line_and_loses_nothing(tmp_path, kind):
         mounted = False
     if not mounted:
         pytest.skip("needs the right to mount a small disk")
-    try:
-        with pytest.raises(GendataError, match="the disk is full") as error:
-            draw_tiny(disk / "clone", kind)
-        assert "\n" not in str(error.value)
-        assert not list(disk.rglob(".*.tmp"))
-        kept = {path: path.read_bytes() for path in disk.rglob("*.parquet")}
-        assert kept
-        subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
-        draw_tiny(disk / "clone", kind)
-        assert all(
-            path.read_bytes() == content for path, content in kept.items() if "shard" in path.name
-        )
-        draw_tiny(tmp_path / "reference", kind)
-        table = read_clone_table(disk / "clone")
-        assert table.equals(read_clone_table(tmp_path / "reference"))
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+    enlarge = ["mount", "-o", "remount,size=16m", str(disk)]
+    yield disk, lambda: subprocess.run(enlarge, check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def fill(disk, write):
+    """Writes until the disk is full; returns the message."""
+    with pytest.raises(GendataError, match="the disk is full") as error:
+        write()
+    assert "\n" not in str(error.value)
+    assert not list(disk.rglob(".*.tmp"))
+
+
+@pytest.mark.parametrize("kind", ["conditional", "unconditional"])
+def test_full_disk_is_one_line_and_loses_nothing(tmp_path, small_disk, kind):
+    disk, enlarge = small_disk
+    fill(disk, lambda: draw_tiny(disk / "clone", kind))
+    kept = {path: path.read_bytes() for path in disk.rglob("*.parquet")}
+    assert kept
+    enlarge()
+    draw_tiny(disk / "clone", kind)
+    assert all(
+        path.read_bytes() == content for path, content in kept.items() if "shard" in path.name
+    )
+    draw_tiny(tmp_path / "reference", kind)
+    table = read_clone_table(disk / "clone")
+    assert table.equals(read_clone_table(tmp_path / "reference"))
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_disk_that_fills_up_while_filtering(tmp_path, small_disk, judged):
+    draw_tiny(tmp_path / "clone")
+
+    def write(out):
+        if not judged:
+            return filter_clone(tmp_path / "clone", 0.61, out)
+        keep = ConfidenceFilter(TinyClassifier(), 0.01, "classifier")
+        return filter_images(f"clone:{tmp_path / 'clone'}", keep, out, batch_size=8)
+
+    disk, enlarge = small_disk
+    fill(disk, lambda: write(disk / "sure"))
+    enlarge()
+    write(disk / "sure")
+    write(tmp_path / "reference")
+    assert read_clone_table(disk / "sure").equals(read_clone_table(tmp_path / "reference"))
+    assert read_rejects(disk / "sure") == read_rejects(tmp_path / "reference")
+
+
+@pytest.mark.parametrize("layout", ["imagefolder", "webdataset", "parquet"])
+def test_a_disk_that_fills_up_while_exporting(tmp_path, small_disk, layout):
+    draw_tiny(tmp_path / "clone")
+    disk, enlarge = small_disk
+    words = ["export", str(tmp_path / "clone"), "--format", layout]
+    result = CliRunner().invoke(main, [*words, "--out", str(disk / "files")])
+    assert result.exit_code and "No space left" in result.stderr, result.stderr
+    assert result.stderr.count("\n") == 1 and not list(disk.rglob(".*.tmp"))
+    enlarge()
+    result = CliRunner().invoke(main, [*words, "--out", str(disk / "files")])
+    assert result.exit_code == 0, result.stderr
+    assert len(open_images(disk / "files")) == 150
+
+
+def test_a_disk_that_fills_up_while_training(tmp_path, small_disk):
+    draw_tiny(tmp_path / "clone")
+    disk, enlarge = small_disk
+    words = ["train", "--synthetic", str(tmp_path / "clone"), "--test", str(tmp_path / "clone")]
+    words += ["--epochs", "1", "--device", "cpu", "--out", str(disk / "run")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code and "the disk is full" in result.stderr, result.stderr
+    assert not list(disk.rglob(".*.tmp"))
+    enlarge()
+    assert CliRunner().invoke(main, words).exit_code == 0
 
 
 def test_run_file_is_the_same_for_every_rank(tmp_path):

@@ -1,5 +1,9 @@
+import functools
+import inspect
 import json
 import re
+import shutil
+from types import SimpleNamespace
 
 import diffusers
 import pytest
@@ -14,6 +18,7 @@ from diffusers import (
     DDPMScheduler,
     DiTPipeline,
     DiTTransformer2DModel,
+    EulerDiscreteScheduler,
     LDMPipeline,
     UNet2DModel,
     VQModel,
@@ -167,6 +172,127 @@ def test_latent_diffusion_is_diffusers_own_pipeline(tmp_path):
     assert sampler.resolution == 16
 
 
+class Guided(torch.nn.Module):
+    """A network that knows its labels and its guidance: what LDMPipeline has no argument for."""
+
+    def __init__(self, network, labels, null, guidance):
+        super().__init__()
+        self.network, self.config = network, network.config
+        self.labels, self.null, self.guidance = labels, null, guidance
+        self.device = network.device
+
+    def forward(self, x, time):
+        noise = self.network(x, time, self.labels).sample
+        if self.guidance != 1:
+            free = self.network(x, time, torch.full_like(self.labels, self.null)).sample
+            noise = free + self.guidance * (noise - free)
+        return SimpleNamespace(sample=noise)
+
+
+def latent_images(decoder, network, scheduler):
+    """LDMPipeline's images; the noise of its steps is drawn from the images' generators too."""
+    pipeline, own = LDMPipeline(decoder, network, scheduler), generators()
+    pipeline.set_progress_bar_config(disable=True)
+    if "generator" in inspect.signature(scheduler.step).parameters:
+        pipeline.scheduler.step = functools.partial(scheduler.step, generator=own)
+    return pipeline(4, own, num_inference_steps=4, output_type="np").images
+
+
+def save_decoder(folder, part, kind, **changes):
+    """Adds a decoder to a pipeline's folder, and returns it."""
+    torch.manual_seed(6)
+    decoder = kind(**{
+        "block_out_channels": (8, 8), "norm_num_groups": 2, "sample_size": 16,
+        "down_block_types": ("DownEncoderBlock2D",) * 2, "latent_channels": 3,
+        "up_block_types": ("UpDecoderBlock2D",) * 2, **changes,
+    }).eval()  # fmt: skip
+    decoder.save_pretrained(folder / part)
+    index = json.loads((folder / "model_index.json").read_text())
+    index[part] = ["diffusers", kind.__name__]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return decoder
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0, 0.5])
+@pytest.mark.parametrize(
+    ("part", "kind", "scheduler", "changes"),
+    [
+        ("vqvae", VQModel, DDIMScheduler(clip_sample=False), {"num_vq_embeddings": 16}),
+        ("vqvae", VQModel, DDPMScheduler(), {"num_vq_embeddings": 16, "scaling_factor": 0.5}),
+        ("vae", AutoencoderKL, DDIMScheduler(clip_sample=False), {"scaling_factor": 1.3}),
+        ("vae", AutoencoderKL, EulerDiscreteScheduler(), {}),
+        ("vqvae", AutoencoderKL, DDPMScheduler(clip_sample=False), {}),
+    ],
+)
+def test_latent_diffusion_of_classes_is_diffusers_own_loop(
+    tmp_path, part, kind, scheduler, changes, guidance
+):
+    names = ["a", "b", "c"]
+    network = save_unet(
+        tmp_path, scheduler, "LDMPipeline", names, num_class_embeds=4, sample_size=6
+    )
+    decoder = save_decoder(tmp_path, part, kind, **changes)
+    official = latent_images(decoder, Guided(network, LABELS, 3, guidance), scheduler)
+    sampler = load_sampler(f"diffusers:{tmp_path}", device="cpu", steps=4, guidance=guidance)
+    assert_same(sampler.sample(LABELS, SEEDS), official)
+    assert sampler.resolution == 12 and sampler.classes == names
+
+
+def test_the_scaling_factor_of_a_decoder_is_heeded(tmp_path):
+    drawn = []
+    for factor in (0.5, 1.0):
+        save_unet(tmp_path, DDIMScheduler(), "LDMPipeline")
+        save_decoder(tmp_path, "vae", AutoencoderKL, scaling_factor=factor)
+        sampler = load_sampler(f"diffusers:{tmp_path}", device="cpu", steps=2)
+        drawn.append(sampler.sample(None, SEEDS))
+        assert sampler.shape == (3, 8, 8) and drawn[-1].shape == (4, 3, 16, 16)
+    assert not torch.equal(*drawn)
+
+
+def test_learned_variance_reaches_the_scheduler_of_a_latent_model_too(tmp_path):
+    scheduler = DDPMScheduler(variance_type="learned_range", clip_sample=False)
+    network = save_unet(tmp_path, scheduler, "LDMPipeline", out_channels=6)
+    decoder = save_decoder(tmp_path, "vqvae", VQModel, num_vq_embeddings=16)
+    official = latent_images(decoder, network, scheduler)
+    sampler = load_sampler(f"diffusers:{tmp_path}", device="cpu", steps=4)
+    assert_same(sampler.sample(None, SEEDS), official)
+
+
+def test_a_folder_without_subfolders_is_the_same_pipeline(tmp_path):
+    save_unet(tmp_path / "deep", DDIMScheduler())
+    (tmp_path / "flat").mkdir()
+    for path in (tmp_path / "deep").rglob("*.*"):
+        if path.is_file():
+            shutil.copy(path, tmp_path / "flat")
+    deep, flat = (
+        load_sampler(f"diffusers:{tmp_path / name}", device="cpu", steps=2)
+        for name in ("deep", "flat")
+    )
+    assert torch.equal(deep.sample(None, SEEDS), flat.sample(None, SEEDS))
+    assert deep.card.sha256 == flat.card.sha256 and flat.card.sha256
+
+
+@pytest.mark.slow
+def test_compiled_networks_differ_in_rounding_only(tmp_path, monkeypatch):
+    calls, real = [], torch.compile
+
+    def trace_only(network, **options):  # a C++ compiler would take minutes
+        calls.append(network)
+        return real(network, **options, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", trace_only)
+    save_unet(tmp_path, DDIMScheduler(), names=["a", "b", "c"], num_class_embeds=4)
+    options = {"device": "cpu", "steps": 3, "guidance": 2}
+    plain = load_sampler(f"diffusers:{tmp_path}", **options)
+    compiled = load_sampler(f"diffusers:{tmp_path}", **options, compile=True)
+    whole = compiled.sample(LABELS, SEEDS).int()
+    assert (whole - plain.sample(LABELS, SEEDS).int()).abs().max() <= 1
+    part = compiled.sample(LABELS[:2], SEEDS[:2]).int()
+    assert (part - whole[:2]).abs().max() <= 1
+    assert calls and compiled.card.settings["compile"]
+    assert "compile" not in plain.card.settings
+
+
 def test_guidance_on_a_unet_is_the_formula(tmp_path):
     """A loop of one image and one network call at a time, with DDIM's update written out."""
     scheduler = DDIMScheduler(clip_sample=False, beta_end=0.01)
@@ -265,7 +391,7 @@ def test_the_digest_follows_the_weights(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"psi": 1}, "no option psi; expected some of classes, dtype, eta, from_real"),
+        ({"psi": 1}, "no option psi; expected some of classes, compile, dtype, eta, from_real"),
         ({"steps": 0}, "bad option steps"),
         ({"steps": 5000}, "1…1000"),
         ({"guidance": "strong"}, "bad option guidance"),
@@ -275,6 +401,7 @@ def test_the_digest_follows_the_weights(tmp_path):
         ({"scheduler": "dpmsolversde"}, "no scheduler is called"),
         ({"dtype": "float16"}, "float32 on a CPU"),
         ({"dtype": "int8"}, "bad option dtype"),
+        ({"compile": "yes"}, "bad option compile"),
         ({"classes": ["a"]}, "class names do not fit"),
         ({"template": "a {class}"}, "bad option template; found a {class}; expected nothing"),
         ({"from_real": "photos"}, "bad option from_real"),

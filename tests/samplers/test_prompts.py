@@ -10,10 +10,12 @@ from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     EulerAncestralDiscreteScheduler,
+    LatentConsistencyModelImg2ImgPipeline,
     LatentConsistencyModelPipeline,
     LCMScheduler,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -107,11 +109,11 @@ def save_sd(folder, kind=StableDiffusionPipeline, scheduler=None, threshold=None
     return pipeline
 
 
-def save_sdxl(folder):
+def save_sdxl(folder, numbers=6):
     scheduler = EulerAncestralDiscreteScheduler()
     parts = make_parts(
         folder, scheduler, cross_attention_dim=32, addition_embed_type="text_time",
-        addition_time_embed_dim=4, projection_class_embeddings_input_dim=6 * 4 + 16,
+        addition_time_embed_dim=4, projection_class_embeddings_input_dim=numbers * 4 + 16,
     )  # fmt: skip
     second = transformers.CLIPTextConfig(**SMALL_TEXT)
     parts["text_encoder_2"] = transformers.CLIPTextModelWithProjection(second).eval()
@@ -207,6 +209,25 @@ def test_the_seed_chooses_the_template(plain):
     assert prompts[7] == templates[hash_seed(7, 1) % 3].replace("{class}", "dog")
 
 
+@pytest.mark.slow
+def test_compiled_networks_differ_in_rounding_only(tmp_path, monkeypatch):
+    calls, real = [], torch.compile
+
+    def trace_only(network, **options):  # a C++ compiler would take minutes
+        calls.append(network)
+        return real(network, **options, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", trace_only)
+    save_sdxl(tmp_path)
+    plain, compiled = load(tmp_path), load(tmp_path, compile=True)
+    whole = compiled.sample(LABELS, SEEDS).int()
+    assert (whole - plain.sample(LABELS, SEEDS).int()).abs().max() <= 1
+    part = compiled.sample(LABELS[:2], SEEDS[:2]).int()
+    assert (part - whole[:2]).abs().max() <= 1
+    assert calls and compiled.card.settings["compile"]
+    assert "compile" not in plain.card.settings
+
+
 def test_withheld_images_are_named_and_the_others_kept(tmp_path):
     save_sd(tmp_path / "sd", threshold=2)  # no cosine is above it
     sampler = load(tmp_path / "sd")
@@ -279,6 +300,71 @@ def test_images_from_real_photos_are_diffusers_own_pipeline(plain, photos):
     assert torch.equal(sampler.sample(LABELS[order], SEEDS[order]), images[order])
     settings = sampler.card.settings
     assert settings["strength"] == 0.5 and len(settings["from_real"]) == 64
+
+
+PROMPTS = ["a photo of a dog", "a photo of a cat", "a photo of a dog"]
+
+
+def official_images(pipeline, kind, starts, **call):
+    official = kind(**pipeline.components, **call.pop("build", {}))
+    official.set_progress_bar_config(disable=True)
+    return official(
+        PROMPTS, image=starts.float() / 255, output_type="pt", generator=generators(), **call
+    ).images
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.75, 1.0])
+@pytest.mark.parametrize("aesthetic", [False, True])
+def test_stable_diffusion_xl_from_photos_is_diffusers_own_pipeline(
+    tmp_path, photos, strength, aesthetic
+):
+    pipeline = save_sdxl(tmp_path, 5 if aesthetic else 6)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    index["requires_aesthetics_score"] = aesthetic
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    options = {"steps": 4, "guidance": 3.0, "negative": "a rock"}
+    sampler = load(tmp_path, from_real=str(photos), strength=strength, **options)
+    images = sampler.sample(LABELS, SEEDS)
+    expected = official_images(
+        pipeline, StableDiffusionXLImg2ImgPipeline, sampler.photos.of(LABELS, SEEDS)[0],
+        strength=strength, num_inference_steps=4, guidance_scale=3.0,
+        negative_prompt=["a rock"] * 3,
+        build={"requires_aesthetics_score": aesthetic, "add_watermarker": False},
+    )  # fmt: skip
+    assert_same(images, expected)
+    order = torch.tensor([2, 0, 1])
+    again = sampler.sample(LABELS[order], SEEDS[order]).int()
+    assert (again - images[order].int()).abs().max() <= 1  # sums in another order
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_latent_consistency_from_photos_is_diffusers_own_pipeline(tmp_path, photos, strength):
+    pipeline = save_sd(
+        tmp_path, LatentConsistencyModelPipeline, LCMScheduler(), time_cond_proj_dim=8
+    )
+    sampler = load(tmp_path, from_real=str(photos), strength=strength, steps=4)
+    images = sampler.sample(LABELS, SEEDS)
+    expected = official_images(
+        pipeline, LatentConsistencyModelImg2ImgPipeline, sampler.photos.of(LABELS, SEEDS)[0],
+        strength=strength, num_inference_steps=4, build={"requires_safety_checker": False},
+    )  # fmt: skip
+    assert_same(images, expected)
+    order = torch.tensor([2, 0, 1])
+    assert torch.equal(sampler.sample(LABELS[order], SEEDS[order]), images[order])
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.5])
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+def test_stable_diffusion_from_photos_at_other_strengths(plain, photos, strength, guidance):
+    sampler = load(
+        plain[0], steps=4, from_real=str(photos), strength=strength, guidance=guidance, eta=0.4
+    )
+    expected = official_images(
+        plain[1], StableDiffusionImg2ImgPipeline, sampler.photos.of(LABELS, SEEDS)[0],
+        strength=strength, num_inference_steps=4, guidance_scale=guidance, eta=0.4,
+        build={"requires_safety_checker": False},
+    )  # fmt: skip
+    assert_same(sampler.sample(LABELS, SEEDS), expected)
 
 
 def test_photos_are_of_the_class_and_chosen_by_the_seed(plain, photos):
