@@ -17,6 +17,7 @@ from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of, read_weights
 from gendata.registry import samplers
+from gendata.samplers.compilation import compile_network, compile_setting
 from gendata.samplers.labels import check_labels, class_names
 from gendata.samplers.networks.biggan import Generator, build
 from gendata.samplers.pipeline import read_json
@@ -40,6 +41,7 @@ class BigganSampler:
         card: origin, digest and settings.
         device: where it runs.
         truncation: in (0, 1]; 1 draws from all that the generator can make.
+        compile: whether `torch.compile` makes the network's code.
     """
 
     def __init__(
@@ -50,9 +52,11 @@ class BigganSampler:
         card: Card,
         device: torch.device,
         truncation: float,
+        compile: bool = False,
     ) -> None:
         generator.use_truncation(truncation)
         self.generator = generator.to(device, memory_format=torch.channels_last)
+        self._draw = compile_network(self.generator, compile, device)
         self.name, self.classes, self.card, self.device = name, classes, card, device
         self.truncation = truncation
         self.z_dim: int = generator.z_dim
@@ -78,7 +82,7 @@ class BigganSampler:
                 "latents of a wrong shape", found=tuple(z.shape), expected=f"(B, {self.z_dim})"
             )
         labels = check_labels(labels, torch.empty(len(z)), len(self.classes), self.device)
-        return self.generator(z.to(self.device, torch.float32), labels)
+        return self._draw(z.to(self.device, torch.float32), labels)
 
 
 @samplers.register("biggan")
@@ -88,6 +92,7 @@ def load_biggan(
     device: str | torch.device = "auto",
     truncation: float = 1.0,
     classes: int | Sequence[str] | None = None,
+    compile: bool = False,
 ) -> BigganSampler:
     """Loads a published BigGAN-deep folder.
 
@@ -97,6 +102,7 @@ def load_biggan(
         truncation: in (0, 1]; lower is more typical and less varied.
         classes: names of the classes, in the order of the labels; None: ImageNet's where there
             are a thousand, else numbers.
+        compile: whether `torch.compile` makes the network's code; images then differ in rounding.
     """
     is_number = isinstance(truncation, int | float) and not isinstance(truncation, bool)
     if not is_number or not 0 < truncation <= 1:
@@ -121,9 +127,11 @@ def load_biggan(
             "truncation": float(truncation),
             "eps": generator.norm.eps,
             "classes": None if classes is None else names,
+            **compile_setting(compile),
         },
     )
-    return BigganSampler(generator, names, f"biggan:{path}", card, found, float(truncation))
+    name = f"biggan:{path}"
+    return BigganSampler(generator, names, name, card, found, float(truncation), compile)
 
 
 def truncated_latents(seeds: Tensor | Sequence[int], size: int, truncation: float) -> Tensor:

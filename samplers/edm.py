@@ -20,6 +20,7 @@ from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
+from gendata.samplers.compilation import compile_network, compile_setting
 from gendata.samplers.labels import check_labels, class_names
 from gendata.samplers.networks.preconditioning import Denoiser, build
 from gendata.samplers.pixels import to_uint8
@@ -68,6 +69,7 @@ class EdmSampler:
         card: origin, digest and settings.
         settings: steps, sigma_min, sigma_max, rho, churn, churn_min, churn_max, churn_noise.
         device: where it runs.
+        compile: whether `torch.compile` makes the network's code.
     """
 
     def __init__(
@@ -78,10 +80,12 @@ class EdmSampler:
         card: Card,
         settings: dict[str, float],
         device: torch.device,
+        compile: bool = False,
     ) -> None:
         # Channels last is the layout in which a CPU convolves fastest.
         layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         self.network = network.to(device, memory_format=layout)
+        self._evaluate = compile_network(self.network, compile, device)
         self.name, self.classes, self.card, self.device = name, classes, card, device
         self.resolution = network.side
         self.sigmas = network.round_sigma(
@@ -134,7 +138,7 @@ class EdmSampler:
 
     def _denoise(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:
         x, sigma = x.float().to(self.device), sigma.float().to(self.device)
-        return self.network(x, sigma, labels)
+        return self._evaluate(x, sigma, labels)
 
 
 def noise_levels(steps: int, sigma_min: float, sigma_max: float, rho: float) -> Tensor:
@@ -222,6 +226,7 @@ def load_edm(
     network: str = "ema",
     dtype: str = "float32",
     classes: int | Sequence[str] | None = None,
+    compile: bool = False,
 ) -> EdmSampler:
     """Loads a published network: DDPM++, NCSN++ or ADM with EDM, VP, VE or iDDPM preconditioning.
 
@@ -241,6 +246,7 @@ def load_edm(
         network: which network of the file, such as "ema".
         dtype: "float32", or on an accelerator "float16" or "bfloat16" for the network's layers.
         classes: names or number of the classes, where they should be other than "0", "1", …
+        compile: whether `torch.compile` makes the network's code; images then differ in rounding.
     """
     where = resolve_device(device)
     denoiser = _open(Path(path), network).cast(_precision(dtype, where))
@@ -257,13 +263,14 @@ def load_edm(
     settings = _settings(given, preset, denoiser)
     names = _names(denoiser.classes, classes)
     shown = {key: None if value == math.inf else value for key, value in settings.items()}
+    shown = {**shown, **compile_setting(compile)}
     card = Card(
         title=f"{denoiser.kind[1]} {Path(path).stem}",
         origin=str(path),
         sha256=digest_of(path),
         settings={**shown, "dtype": dtype, "network": network, "family": " ".join(denoiser.kind)},
     )
-    return EdmSampler(denoiser, f"edm:{path}", names, card, settings, where)
+    return EdmSampler(denoiser, f"edm:{path}", names, card, settings, where, compile)
 
 
 def _open(path: Path, network: str) -> Denoiser:

@@ -21,6 +21,7 @@ from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
+from gendata.samplers.compilation import compile_network, compile_setting
 from gendata.samplers.families import describe_network
 from gendata.samplers.labels import check_labels, class_names
 from gendata.samplers.pixels import to_uint8
@@ -59,6 +60,7 @@ class StyleganSampler:
         cutoff: how many styles, from the coarsest, are truncated; None: all.
         noise_mode: "const" (the file's), "none" or "random" (from each image's seed).
         dtype: what convolutions and matrix products are computed in.
+        compile: whether `torch.compile` makes the network's code.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class StyleganSampler:
         cutoff: int | None = None,
         noise_mode: str = "const",
         dtype: torch.dtype = torch.float32,
+        compile: bool = False,
     ) -> None:
         self.generator = generator.to(device).eval()
         self.name, self.classes, self.card, self.device = name, classes, card, device
         self.psi, self.cutoff, self.noise_mode = psi, cutoff, noise_mode
         self.dtype = dtype
+        self._draw = compile_network(self.generator, compile, device)
         self.z_dim: int = self.generator.z_dim
         self.resolution: int = self.generator.img_resolution
 
@@ -113,7 +117,7 @@ class StyleganSampler:
         z = z.to(self.device, torch.float32)
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype if half else None, enabled=half):
-            images = self.generator(z, labels, psi=self.psi, cutoff=self.cutoff, noise=noise)
+            images = self._draw(z, labels, psi=self.psi, cutoff=self.cutoff, noise=noise)
         return images.float()
 
     def _noise(self, seeds: Tensor) -> list[Tensor]:
@@ -140,6 +144,7 @@ def load_stylegan(
     classes: int | Sequence[str] | None = None,
     centroids: str | Path | None = None,
     dtype: str = "float32",
+    compile: bool = False,
 ) -> StyleganSampler:
     """Loads a published generator of the StyleGAN family, without running any code of the file.
 
@@ -156,6 +161,7 @@ def load_stylegan(
             pulls each image to the nearest of them instead of to its class's mean.
         dtype: "float32", or on an accelerator "float16" or "bfloat16" for convolutions and matrix
             products; images then differ by some 0.3 % or 2 % of their standard deviation.
+        compile: whether `torch.compile` makes the network's code; images then differ in rounding.
     """
     _check_options(psi, cutoff, noise_mode)
     where = resolve_device(device)
@@ -172,10 +178,12 @@ def load_stylegan(
         "classes": names,
         "centroids": None if centroids is None else digest_of(centroids),
         "dtype": dtype,
+        **compile_setting(compile),
     }
     card = Card(Path(path).name, str(path), sha256=digest_of(path), settings=settings)
     name = f"stylegan:{path}"
-    return StyleganSampler(generator, names, name, card, where, dtype=precision, **drawing)
+    drawing |= {"dtype": precision, "compile": compile}
+    return StyleganSampler(generator, names, name, card, where, **drawing)
 
 
 def _drawing(

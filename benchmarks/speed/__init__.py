@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gendata.benchmarks.speed import drawing, guidance_step, loading, memory
+from gendata.benchmarks.speed import (
+    checkpoint,
+    drawing,
+    guidance_step,
+    loading,
+    memory,
+)
+from gendata.benchmarks.speed import official as official_code
 from gendata.benchmarks.speed.measurement import Measurement, machine
 from gendata.benchmarks.tables import StudyResult, Table
 from gendata.errors import GendataError
@@ -27,21 +34,48 @@ PARTS: dict[str, Callable[[], list[Measurement]]] = {
 
 
 @studies.register("speed")
-def speed(*, out: Path | None = None, only: str | Sequence[str] = tuple(PARTS)) -> StudyResult:
+def speed(
+    *,
+    out: Path | None = None,
+    only: str | Sequence[str] = tuple(PARTS),
+    sampler: str | None = None,
+    official: str | Path | None = None,
+    **options: Any,
+) -> StudyResult:
     """Measures drawing, loading, a guidance step and memory beside what was promised of them.
+
+    With a sampler it measures that sampler alone; with a clone of its official repository, beside
+    the official code. That runs the clone's code and whatever the checkpoint carries: name only
+    what you trust.
 
     Args:
         out: folder for speed.json; None writes nothing.
         only: the parts to measure, a list or names with commas.
+        sampler: a reference, such as "stylegan:G.pkl": draws a clone from it, and makes the bare
+            passes of its network.
+        official: folder of a clone of the sampler's official repository, which then draws beside
+            the sampler.
+        **options: with a sampler, its own, and batch_size, pairs, images and device.
 
     Raises:
-        GendataError: an unknown part.
+        GendataError: an unknown part or option, or options that do not go together.
     """
-    names = only.split(",") if isinstance(only, str) else list(only)
-    unknown = [name for name in names if name not in PARTS]
-    if unknown:
-        raise GendataError("no such part", found=unknown, expected=f"some of {', '.join(PARTS)}")
-    measurements = [found for name in names for found in PARTS[name]()]
+    if sampler is not None:
+        if tuple(only) != tuple(PARTS):
+            raise GendataError("the option only chooses parts that take no sampler", found=only)
+        if official is not None:
+            measurements = official_code.measure(sampler, official, **options)
+        else:
+            measurements = checkpoint.measure(sampler, **options)
+    elif official is not None or options:
+        given = [*options, *([] if official is None else ["official"])]
+        raise GendataError(
+            f"the study 'speed' takes {', '.join(given)} with a sampler only",
+            expected="some of official, only, sampler",
+            do="name one: --sampler stylegan:G.pkl",
+        )
+    else:
+        measurements = _parts(only)
     data: dict[str, Any] = {
         "machine": machine(),
         "measurements": [measurement.to_json() for measurement in measurements],
@@ -54,3 +88,11 @@ def speed(*, out: Path | None = None, only: str | Sequence[str] = tuple(PARTS)) 
         caption=f"gendata bench speed, {machine()}",
     )
     return StudyResult(data, [table])
+
+
+def _parts(only: str | Sequence[str]) -> list[Measurement]:
+    names = only.split(",") if isinstance(only, str) else list(only)
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise GendataError("no such part", found=unknown, expected=f"some of {', '.join(PARTS)}")
+    return [found for name in names for found in PARTS[name]()]

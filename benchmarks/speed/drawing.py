@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,13 @@ from gendata.models import load_classifier
 from gendata.samplers import load_sampler
 from gendata.types import Classifier, Sampler
 
-__all__ = ["ScriptedGenerator", "measure", "save_scripted_generator"]
+__all__ = [
+    "ScriptedGenerator",
+    "compare",
+    "filter_classifier",
+    "measure",
+    "save_scripted_generator",
+]
 
 BATCH = 64
 Z_DIM = 128
@@ -144,18 +150,35 @@ def compare(
     images: int,
     pairs: int,
     folder: Path,
+    batch_size: int = BATCH,
+    classes: Sequence[str] | None = None,
 ) -> Measurement:
-    """Takes images per second of both in turn; those drawn and rejected count as drawn."""
+    """Takes images per second of both in turn; those drawn and rejected count as drawn.
+
+    Args:
+        name: what the row of the table is called.
+        asked: what is promised.
+        sampler: draws the clone.
+        bare: makes the network's passes for a batch.
+        accept: judges the images.
+        images: how many are drawn each time.
+        pairs: times that each is done.
+        folder: where the clones are written.
+        batch_size: images a batch.
+        classes: classes that are drawn; None: all, of which there are ten.
+    """
+    count = 10 if classes is None else len(classes)
 
     def whole(images: int = images) -> float:
         out = Path(tempfile.mkdtemp(dir=folder))
         took = seconds(
             lambda: draw_clone(
                 sampler,
-                per_class=images // 10,
+                per_class=images // count,
                 out=out,
                 filter=accept,
-                batch_size=BATCH,
+                batch_size=batch_size,
+                classes=classes,
                 progress=False,
             )
         )
@@ -163,16 +186,24 @@ def compare(
         return rejects["attempts"] / took
 
     def passes(images: int = images) -> float:
-        batches = images // BATCH
+        batches = images // batch_size
         with torch.inference_mode(), keep_freed_memory():  # as `draw_clone` does
-            took = seconds(lambda: [bare() for _ in range(batches)])
-        return batches * BATCH / took
+            took = seconds(lambda: repeat(bare, batches))
+        return batches * batch_size / took
 
     for warm_up in (whole, passes):
-        warm_up(2 * BATCH)
+        warm_up(max(2 * batch_size, count))
     ratio, whole_rate, bare_rate = median_ratio(whole, passes, repeats=pairs)
     how = (
-        f"{whole_rate:.0f} against {bare_rate:.0f} images/s, {images} kept, batch {BATCH}, "
+        f"{whole_rate:.3g} against {bare_rate:.3g} images/s, {images} kept, batch {batch_size}, "
         f"{pairs} pairs"
     )
     return Measurement(name, asked, f"{ratio:.2f}", ratio, how)
+
+
+def repeat(work: Callable[[], object], times: int) -> None:
+    """Works so many times, and waits until an accelerator has done it."""
+    for _ in range(times):
+        work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

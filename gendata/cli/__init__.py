@@ -16,7 +16,7 @@ from gendata.errors import GendataError
 
 __all__ = ["main"]
 
-NOT_COMMANDS = {"options"}
+NOT_COMMANDS = {"options", "study_command"}
 
 
 class Commands(click.Group):
@@ -54,14 +54,21 @@ def one_line_errors() -> Iterator[None]:
     except GendataError as error:
         _stop(str(error), 2)
     except click.UsageError as error:
-        inner = error.ctx is not None and error.ctx.parent is not None
-        command = f"gendata {error.ctx.info_name}" if error.ctx and inner else "gendata"
         message = " ".join(error.format_message().split()).rstrip(".")
-        _stop(f"{message}; see {command} --help", 2)
+        _stop(f"{message}; see {_words(error.ctx)} --help", 2)
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read our output has left: click ends quietly
             raise
         _stop(" ".join(str(error).split()), 1)
+
+
+def _words(context: click.Context | None) -> str:
+    """What a person types to reach a command: `gendata bench speed`."""
+    names: list[str] = []
+    while context is not None and context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(["gendata", *names])
 
 
 def _stop(message: str, status: int) -> NoReturn:

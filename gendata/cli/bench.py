@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import inspect
-from pathlib import Path
-from typing import Any
-
 import click
 
-from gendata.cli.options import config_option, echo_result, json_option, key_values, out_option
-from gendata.errors import GendataError
+from gendata.cli.study_command import study_command
 
 __all__ = ["command"]
 
 
-@click.command("bench")
-@click.argument("study")
-@out_option(default="study")
-@click.option(
-    "-o", "options", multiple=True, callback=key_values, help="An option of the study, key=value."
-)
-@config_option
-@json_option
-def command(study: str, out: Path, options: dict[str, Any], as_json: bool) -> None:
-    """Run a study and print its tables; `gendata list studies` names them all.
+class Studies(click.Group):
+    """The registered studies, a plugin's too: each is a command with its function's options."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Lists the studies, sorted."""
+        from gendata.registry import studies
+
+        return studies.names()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Builds one study's command."""
+        from gendata.registry import studies
+
+        return study_command(cmd_name, studies.get(cmd_name))
+
+
+@click.command("bench", cls=Studies)
+def command() -> None:
+    """Run a study and print its tables.
 
     \b
     Examples:
-      gendata bench speed
-      gendata bench speed -o only=drawing,loading --json
+      gendata bench low-shot --help
+      gendata bench low-shot --preset fashion-mnist --out study
+      gendata bench speed --only drawing,loading --json
     """
-    from gendata.registry import studies
-
-    run = studies.get(study)
-    known = set(inspect.signature(run).parameters) - {"out"}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise GendataError(
-            f"the study '{study}' has no option {', '.join(unknown)}",
-            expected=f"some of {', '.join(sorted(known))}",
-        )
-    result = run(out=out, **options)
-    echo_result(result.data, result.text(), as_json)

@@ -236,7 +236,7 @@ def test_images_that_are_not_finite_are_named(folder, state):
         ({"truncation": "low"}, "bad option truncation"),
         ({"truncation": math.nan}, "bad option truncation"),
         ({"classes": ["a"]}, "found 1 classes; expected 3"),
-        ({"psi": 1}, "no option psi; expected some of classes, truncation"),
+        ({"psi": 1}, "no option psi; expected some of classes, compile, truncation"),
     ],
 )
 def test_bad_options_are_one_line(folder, options, words):

@@ -154,7 +154,7 @@ def test_the_other_networks_of_a_file(tmp_path):
         ({"centroids": "c.npy"}, "only StyleGAN-XL truncates to centroids"),
         ({"dtype": "float8"}, "bad option dtype; found 'float8'"),
         ({"dtype": "float16"}, "expected float32 on a CPU"),
-        ({"steps": 4}, "no option steps; expected some of centroids, classes, cutoff"),
+        ({"steps": 4}, "no option steps; expected some of centroids, classes, compile"),
     ],
 )
 def test_bad_options_are_one_line(load, options, words):
