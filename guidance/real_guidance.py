@@ -26,7 +26,7 @@ from gendata.training.learner import Learner
 from gendata.training.options import check_number
 from gendata.types import Batch, Stage
 
-__all__ = ["PretrainedRealGuidance", "RealGuidance", "merge", "project"]
+__all__ = ["PretrainedRealGuidance", "RealGuidance", "guided_step", "merge", "project"]
 
 BOTH = (Stage(1.0, ("synthetic", "real")),)
 

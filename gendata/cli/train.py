@@ -30,9 +30,10 @@ SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
     ("epochs", click.IntRange(1), "40", "Passes over the first source."),
     ("batch-size", click.IntRange(1), "128", "Images a step, all processes together."),
     ("real-batch-size", click.IntRange(1), "batch size", "Real images a step."),
+    ("real-order", click.Choice(["shuffle", "balanced"]), "shuffle", "Draw of real images."),
     ("optimizer", click.Choice(["adam", "adamw", "sgd"]), "adam", "Optimiser."),
     ("learning-rate", click.FloatRange(0), "0.001", "Learning rate at the start."),
-    ("schedule", click.Choice(["constant", "cosine"]), "constant", "Its course."),
+    ("schedule", click.Choice(["constant", "cosine", "asg", "csg"]), "cosine", "Its course."),
     ("weight-decay", click.FloatRange(0), "0.0", "Weight decay."),
     (
         "augment",
@@ -50,9 +51,9 @@ SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
     ),
     (
         "batch-norm",
-        click.Choice(["both", "freeze-real"]),
+        click.Choice(["both", "freeze-real", "freeze"]),
         "both",
-        "Whether real batches set batch normalisation's statistics.",
+        "Which batches use and keep batch normalisation's running statistics.",
     ),
     ("clip", click.FloatRange(0), "no limit", "Greatest length of an update's gradient."),
     ("precision", click.Choice(["no", "fp16", "bf16"]), "no", "Mixed precision."),
@@ -74,7 +75,10 @@ def settings_options(function: Any) -> Any:
 @click.option("--test", metavar="REF", help="Real images that judge the result.")
 @click.option("--validation", metavar="REF", help="Real images that may choose the epoch.")
 @click.option(
-    "--method", default="fake", show_default=True, help="real, fake, aug, adp, pg, rg, pg+rg."
+    "--method",
+    default="fake",
+    show_default=True,
+    help="pg, rg, pg+rg, aug, dann, …; gendata list methods names all.",
 )
 @click.option("--preset", help="small (these defaults) or paper (ResNet-50 at 224 pixels).")
 @settings_options

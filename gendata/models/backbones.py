@@ -25,7 +25,7 @@ from gendata.models.small_cnn import SmallCNN
 from gendata.models.weights import fit_weights, read_weights
 from gendata.models.wide_resnet import WideResNet
 
-__all__ = ["build_backbone", "load_backbone"]
+__all__ = ["build_backbone", "load_backbone", "own_stages", "pretrained_reference"]
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation
 CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -33,20 +33,30 @@ CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 class Own(NamedTuple):
-    """One of our networks: how it is built, its normalisation, the name of its last layer."""
+    """One of our networks: how it is built, its normalisation, names of its parts.
+
+    Attributes:
+        build: makes one for a number of classes.
+        normalisation: mean and standard deviation.
+        last_layer: the one that makes logits.
+        stages: submodules whose outputs are the maps of its stages.
+    """
 
     build: Callable[[int], nn.Module]
     normalisation: tuple[tuple[float, ...], tuple[float, ...]]
     last_layer: str
+    stages: tuple[str, ...]
 
 
+LAYERS, BLOCKS = ("layer1", "layer2", "layer3"), ("block1", "block2", "block3")
+NORMS = tuple(f"norms.{number}" for number in range(4))
 OWN = {
-    "small-cnn": Own(SmallCNN, CENTRED, "linear"),
+    "small-cnn": Own(SmallCNN, CENTRED, "linear", NORMS),
     **{
-        f"cifar-resnet{depth}": Own(partial(CifarResNet, depth), IMAGENET, "linear")
+        f"cifar-resnet{depth}": Own(partial(CifarResNet, depth), IMAGENET, "linear", LAYERS)
         for depth in (20, 32, 44, 56)
     },
-    "wrn-28-10": Own(WideResNet, CIFAR10, "fc"),
+    "wrn-28-10": Own(WideResNet, CIFAR10, "fc", BLOCKS),
 }
 
 
@@ -114,6 +124,18 @@ def load_backbone(
     backbone, recipe, _ = build_backbone(name, classes, input_size=input_size)
     fit_weights(backbone, weights, path)
     return backbone, recipe, path
+
+
+def own_stages(name: str) -> tuple[str, ...]:
+    """Names the submodules that end the stages of one of our own networks; () for any other."""
+    return OWN[name].stages if name in OWN else ()
+
+
+def pretrained_reference(name: str) -> str | None:
+    """The reference of a network with its ImageNet weights; None where there are none."""
+    if name in OWN:
+        return None
+    return name if name == EMBEDDED_NAME else f"timm:{name.removeprefix('timm:')}"
 
 
 def _timm_name(name: str) -> str:

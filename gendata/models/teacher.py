@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gendata.errors import GendataError
 from gendata.models.backbones import load_backbone
 from gendata.models.device import resolve_device
-from gendata.models.network import Network
+from gendata.models.network import Network, last_layer
+from gendata.models.stages import recorded_maps
 
 __all__ = ["Teacher", "load_teacher"]
 
@@ -37,6 +40,29 @@ class Teacher:
     def features(self, images: Tensor) -> Tensor:
         """Returns features (B, D), float32, for images uint8 (B, 3, H, W)."""
         return self.network(images.to(self.device)).features.float()
+
+    @torch.no_grad()
+    def maps(self, images: Tensor, stages: Sequence[str]) -> list[Tensor]:
+        """Returns the outputs (B, D, H, W), float32, of named submodules for such images."""
+        with recorded_maps(self.network, stages) as maps:
+            self.network(images.to(self.device))
+        return [maps[stage].float() for stage in stages]
+
+    @property
+    def classifier(self) -> nn.Linear:
+        """The frozen last layer, which turns penultimate features (B, D) into logits (B, K).
+
+        Raises:
+            GendataError: there is no such layer, or the features are those of another one.
+        """
+        layer = last_layer(self.network.backbone, self.name)
+        if self.network.tap != "penultimate" or not isinstance(layer, nn.Linear):
+            raise GendataError(
+                f"{self.name} has no linear last layer on its features",
+                found=f"{type(layer).__name__} after the tap '{self.network.tap}'",
+                do="choose another teacher, such as embedded:efficientnet-lite0",
+            )
+        return layer
 
 
 def load_teacher(

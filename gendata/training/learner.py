@@ -12,10 +12,12 @@ from contextlib import contextmanager
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from gendata.images import Loader
+from gendata.models import Network
 from gendata.types import Examples, Images, Output
 
 __all__ = ["BATCH_NORM_POLICIES", "Learner"]
@@ -50,7 +52,7 @@ class Learner:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         optimizer: Optimizer,
         accelerator: Accelerator,
         *,
@@ -93,6 +95,18 @@ class Learner:
         """Runs the network on this process's part of a batch; outputs are float32."""
         with self._normalisation_for(source):
             return self.network(examples.images)
+
+    def forward_at(
+        self, parameters: Mapping[str, Tensor], examples: Examples, source: str
+    ) -> Output:
+        """Runs the network with other parameters, by name, in place of its own.
+
+        Its running statistics stay as they are, and the processes' wrapper is passed by: a
+        gradient that is taken through here is this process's own.
+        """
+        buffers = {name: buffer.clone() for name, buffer in self.bare.named_buffers()}
+        with self._normalisation_for(source):
+            return functional_call(self.bare, {**parameters, **buffers}, (examples.images,))
 
     @contextmanager
     def _normalisation_for(self, source: str) -> Iterator[None]:
@@ -181,18 +195,8 @@ class Learner:
                 group["params"] = [p for p in group["params"] if id(p) not in chosen]
                 self.optimizer.add_param_group({**group, "params": inside, "factor": factor})
 
-    def mask_of(self, module: nn.Module) -> Tensor:
-        """Tells which entries of a gradient's vector belong to a module of the network: (P,)."""
-        chosen = {id(parameter) for parameter in module.parameters()}
-        marks = [torch.full((p.numel(),), id(p) in chosen) for p in self._parameters]
-        return torch.cat(marks).to(self.device)
-
-    def gradient(self, loss: Tensor, *, keep_graph: bool = False) -> Tensor:
+    def gradient(self, loss: Tensor) -> Tensor:
         """Differentiates a loss by all trainable parameters of the network.
-
-        Args:
-            loss: a scalar.
-            keep_graph: let another loss of the same forward pass be differentiated after this one.
 
         Returns:
             One float32 vector (P,), each parameter's part in the order of its memory, averaged
@@ -200,7 +204,7 @@ class Learner:
             scale, the same for every gradient of a step. Its memory is used again after the next
             `apply` or `update`: clone it to keep it.
         """
-        self.accelerator.backward(loss, retain_graph=keep_graph)
+        self.accelerator.backward(loss)
         flat = self.flat_memory()
         targets, gradients = [], []
         for parameter, part in self._parts(flat):

@@ -106,7 +106,8 @@ class Run:
         with seeded(learner.device, self.settings.seed, EPOCH, epoch, learner.rank):
             for step, batch in enumerate(batches(learner.loaders, stage, epoch)):
                 progress = (epoch + step / steps) / epochs
-                learner.set_learning_rate(learning_rate_at(self.settings, progress))
+                rate = learning_rate_at(self.settings, progress, steps * epochs)
+                learner.set_learning_rate(rate)
                 for name, value in self.method.step(batch, progress).items():
                     kept = torch.as_tensor(value, device=learner.device).detach()
                     sums[name] = sums[name] + kept if name in sums else kept

@@ -57,7 +57,7 @@ def train(
         real: real images to train on. A method that needs none never opens them.
         test: real images that judge the result.
         validation: real images that may choose the epoch (`select="target-val"`).
-        method: "real", "fake", "aug", "adp", "pg", "rg", "pg+rg" or a plugin's.
+        method: a registered name, such as "fake" or "pg+rg"; `gendata list methods` shows all.
         preset: "small" (the defaults) or "paper"; settings given here win.
         device: "auto", "cpu", "cuda", … Several processes each take their own.
         out: folder for settings, metrics, weights and state. The same call goes on where it was

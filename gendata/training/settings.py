@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from gendata.errors import GendataError
 from gendata.training.learner import BATCH_NORM_POLICIES
 from gendata.training.options import check_choice, check_number
+from gendata.training.schedules import SCHEDULES, scheduled_rate
 
 __all__ = ["PRESETS", "Settings", "build_optimizer", "learning_rate_at"]
 
@@ -50,9 +50,12 @@ class Settings:
         epochs: passes over the stage's first source.
         batch_size: images a step, all processes together.
         real_batch_size: real images a step; None for the batch size, or all where they are fewer.
+        real_order: "shuffle" (every real image once a pass) or "balanced" (every class equally
+            often: for few real images, unevenly spread; a mixed set is shuffled all the same).
         optimizer: "adam", "adamw" or "sgd" (momentum 0.9).
         learning_rate: at the start.
-        schedule: "constant", or "cosine" down to 0.
+        schedule: "constant"; "cosine" down to 0; "asg" or "csg": a warm-up of 100 steps, then the
+            polynomial decay of that method, for ASG down to 23 %.
         weight_decay: applied by the optimiser, after gradients are merged.
         augment: as in `make_loader`.
         views: fixed augmentations of each image, so that a frozen teacher's work is paid once;
@@ -74,9 +77,10 @@ class Settings:
     epochs: int = 40
     batch_size: int = 128
     real_batch_size: int | None = None
+    real_order: str = "shuffle"
     optimizer: str = "adam"
     learning_rate: float = 1e-3
-    schedule: str = "constant"
+    schedule: str = "cosine"
     weight_decay: float = 0.0
     augment: str = "crop-flip"
     views: int = 0
@@ -90,8 +94,9 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("network", "init"):  # a Path is welcome, and run.json holds texts
             object.__setattr__(self, name, str(getattr(self, name)))
+        check_choice("real_order", self.real_order, ("shuffle", "balanced"))
         check_choice("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
-        check_choice("schedule", self.schedule, ("constant", "cosine"))
+        check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("select", self.select, ("last", "source-val", "target-val", "oracle"))
         check_choice("batch_norm", self.batch_norm, BATCH_NORM_POLICIES)
         check_choice("precision", self.precision, ("no", "fp16", "bf16"))
@@ -137,8 +142,6 @@ def build_optimizer(settings: Settings, network: nn.Module, device: torch.device
     return {"adam": Adam, "adamw": AdamW}[settings.optimizer](parameters, **options)
 
 
-def learning_rate_at(settings: Settings, progress: float) -> float:
-    """The learning rate at a share of the training between 0 and 1, whatever came before."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    return settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+def learning_rate_at(settings: Settings, progress: float, steps: int) -> float:
+    """The learning rate at a share of a training's steps, between 0 and 1."""
+    return scheduled_rate(settings.schedule, settings.learning_rate, progress, steps)

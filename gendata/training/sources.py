@@ -150,6 +150,7 @@ def source_loaders(
             rank=accelerator.process_index,
             world=accelerator.num_processes,
             views=settings.views,
+            balanced=name == "real" and settings.real_order == "balanced",
             device=accelerator.device,
         )
     return loaders

@@ -136,3 +136,30 @@ def test_a_teacher_that_does_not_fit_is_one_line(reference, words, tmp_path, mon
     with pytest.raises(GendataError, match=words) as caught:
         load_teacher(reference.format(weights=tmp_path / "w.safetensors"), device="cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_a_teachers_last_layer_turns_its_features_into_its_logits():
+    teacher = load_teacher("embedded:efficientnet-lite0", device="cpu")
+    images = torch.randint(256, (3, 3, 48, 48)).to(torch.uint8)
+    logits = teacher.classifier(teacher.features(images))
+    torch.testing.assert_close(logits, teacher.network(images).logits)
+    assert teacher.classifier.out_features == 1000
+
+
+def test_a_teacher_without_a_linear_last_layer_is_one_clear_error(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(build_network("small-cnn", 4).backbone, path)
+    tapped = load_teacher(f"small-cnn:{path}", tap="norms.2", device="cpu")
+    with pytest.raises(GendataError, match="no linear last layer.*norms.2.*another teacher"):
+        tapped.classifier  # noqa: B018
+
+
+def test_a_teachers_maps_are_those_of_the_named_stages():
+    teacher = load_teacher("embedded:efficientnet-lite0", device="cpu")
+    images = torch.randint(256, (2, 3, 64, 64)).to(torch.uint8)
+    early, late = teacher.maps(images, ["blocks.4", "blocks.6"])
+    assert early.shape == (2, 112, 4, 4) and late.shape == (2, 320, 2, 2)
+    backbone = teacher.network.backbone
+    assert not late.requires_grad and late.dtype == torch.float32
+    expected = backbone.blocks[5:7](early)
+    torch.testing.assert_close(late, expected)

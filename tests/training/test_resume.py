@@ -22,8 +22,9 @@ def images():
 @pytest.mark.parametrize(
     ("method", "options", "killed_in"),
     [
-        ("pg+rg", {"views": 2, "select": "target-val"}, (1, 3)),
-        ("adp", {"optimizer": "sgd", "select": "source-val"}, (3,)),
+        ("pg+rg", {"views": 2, "select": "target-val", "teacher_size": 32}, (1, 3)),
+        # Killed within the second stage, whose source encoder is the method's own state.
+        ("adda", {"optimizer": "sgd", "select": "source-val", "first_share": 0.5}, (3,)),
     ],
 )
 def test_killed_and_resumed_ends_with_the_same_weights(

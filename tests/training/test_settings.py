@@ -83,10 +83,11 @@ def test_stages_cover_every_epoch_whatever_the_rounding():
 
 def test_schedules():
     cosine = Settings(schedule="cosine", learning_rate=2.0)
-    assert learning_rate_at(cosine, 0) == 2.0
-    assert learning_rate_at(cosine, 0.5) == pytest.approx(1.0)
-    assert learning_rate_at(cosine, 0.25) == pytest.approx(1 + math.sqrt(0.5))
-    assert learning_rate_at(Settings(learning_rate=2.0), 0.9) == 2.0
+    assert learning_rate_at(cosine, 0, 9) == 2.0
+    assert learning_rate_at(cosine, 0.5, 9) == pytest.approx(1.0)
+    assert learning_rate_at(cosine, 0.25, 9) == pytest.approx(1 + math.sqrt(0.5))
+    constant = Settings(schedule="constant", learning_rate=2.0)
+    assert learning_rate_at(constant, 0.9, 9) == 2.0
 
 
 def test_half_precision_needs_an_accelerator():

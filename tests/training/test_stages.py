@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from toys import toy_images
 from torch import nn
+from toys import toy_images
 
 import gendata
 from gendata.registry import methods

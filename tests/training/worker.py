@@ -16,15 +16,13 @@ torch.set_num_threads(1)
 def main() -> None:
     folder, path = sys.argv[1:]
     sys.path.append(folder)
-    from toys import network_without_batch_norm, toy_images
+    from toys import toy_images
 
     import gendata
-    from gendata.training import loop, run
+    from gendata.training import loop
 
     with open(path, encoding="utf-8") as file:
         job = json.load(file)
-    if job.get("no_batch_norm"):
-        run.build_network = network_without_batch_norm
     if "die_in_epoch" in job:
         train_epoch = loop.Run._epoch
 
