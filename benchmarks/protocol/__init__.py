@@ -1,0 +1,1 @@
+"""What the zero-shot and low-shot studies share: runs, their statistics, tables and plots."""

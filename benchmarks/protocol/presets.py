@@ -1,0 +1,200 @@
+"""Presets: the settings of a study in a TOML file, ours or one that a user wrote.
+
+    extends = "paper/cub"           another preset, whose values this one's take the place of
+    include = ["paper/cub", …]      several presets, one after the other, in one table
+    name = "CUB"                    what the tables call the images
+    data, test, validation          real images; validation: a set, or a number of each class
+    sources = { NAME = REFERENCE }  a sampler or an image set; or { reference =, options =, … }
+    filter, threshold, label        of the clones that are drawn
+    per_class, shots, seeds, subset_seed
+    settings = { epochs = 40, … }   of `gendata.train`
+    options = { pg_weight = 1, … }  of the methods that have them
+    [[zero-shot]], [[low-shot]]     a row each: name, label, method, real, baseline, options
+
+A text in angle brackets stands for something that only the user has.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from gendata.errors import GendataError
+
+__all__ = ["Row", "is_placeholder", "load_presets", "preset_names", "rows_of"]
+
+FOLDER = "presets"
+STUDIES = ("zero-shot", "low-shot")
+TABLES = ("sources", "settings", "options", "tune", "augment-by-loss")  # are merged by key
+KEYS = {
+    *("extends", "include", "name", "layout", "data", "test", "validation", "filter"),
+    *("threshold", "label", "per_class", "shots", "seeds", "subset_seed", *TABLES, *STUDIES),
+}
+REAL = ("few", "all")
+PLACEHOLDER = re.compile(r"<.*>")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a results table: a method with its options.
+
+    Attributes:
+        name: a short one, for the command line.
+        label: as the table shows it.
+        method: the registered name.
+        real: which real images it may train on: "few" or "all".
+        baseline: label of the row that it is compared with; None for none.
+        options: of the method or of `gendata.train`, in place of the preset's.
+    """
+
+    name: str
+    label: str
+    method: str
+    real: str = "few"
+    baseline: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+def preset_names() -> list[str]:
+    """Lists the presets that come along."""
+    return sorted(name for name, _ in _embedded())
+
+
+def load_presets(name: str | Path) -> list[dict[str, Any]]:
+    """Reads a preset, or the several that it includes.
+
+    Args:
+        name: of an embedded preset, or the path of a TOML file.
+
+    Returns:
+        One mapping a data set, with what it extends filled in; its own name as "preset".
+
+    Raises:
+        GendataError: no such preset, one that cannot be read, or an unknown key in it.
+    """
+    content = _resolved(str(name), ())
+    if "include" not in content:
+        return [{**content, "preset": str(name)}]
+    others = sorted(content.keys() - {"include", "name", "layout"})
+    if others:
+        raise GendataError(
+            f"the preset '{name}' includes others and has settings of its own",
+            found=", ".join(others),
+            do="move them into the included presets",
+        )
+    return [each for part in content["include"] for each in load_presets(part)]
+
+
+def is_placeholder(value: Any) -> bool:
+    """Says whether a preset leaves this value to the user."""
+    return isinstance(value, str) and PLACEHOLDER.fullmatch(value) is not None
+
+
+def rows_of(preset: Mapping[str, Any], study: str) -> list[Row]:
+    """The rows that a preset has for a study.
+
+    Raises:
+        GendataError: it has none, or one of them is not written as it should be.
+    """
+    title = preset["preset"]
+    if study not in preset:
+        there = [each for each in STUDIES if each in preset]
+        raise GendataError(
+            f"the preset '{title}' has no rows for {study}",
+            found=f"rows for {' and '.join(there) or 'no study'}",
+            do="choose another preset, or the other study",
+        )
+    rows = [_row(title, each) for each in preset[study]]
+    _check_rows(title, rows)
+    return rows
+
+
+def _row(preset: str, content: Mapping[str, Any]) -> Row:
+    known = {"name", "label", "method", "real", "baseline", "options"}
+    unknown = sorted(content.keys() - known)
+    if unknown or "method" not in content:
+        raise GendataError(
+            f"a row of the preset '{preset}' is not written as it should be",
+            found=", ".join(unknown) or "no method",
+            expected=f"method and some of {', '.join(sorted(known - {'method'}))}",
+        )
+    if content.get("real", "few") not in REAL:
+        raise GendataError(
+            f"a row of the preset '{preset}' asks for unknown real images",
+            found=repr(content["real"]),
+            expected=f"one of {', '.join(REAL)}",
+        )
+    name = content.get("name", content["method"])
+    return Row(**{"name": name, "label": name, **content})
+
+
+def _check_rows(preset: str, rows: Sequence[Row]) -> None:
+    labels = [row.label for row in rows]
+    for what, names in (("name", [row.name for row in rows]), ("label", labels)):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise GendataError(f"two rows of '{preset}' have the same {what}", found=twice)
+    for row in rows:
+        if row.baseline is not None and row.baseline not in labels:
+            raise GendataError(
+                f"the baseline of '{row.label}' is no row of '{preset}'",
+                found=f"'{row.baseline}'",
+                expected=f"one of {', '.join(labels)}",
+            )
+
+
+def _resolved(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    if name in seen:
+        raise GendataError("presets extend each other", found=" -> ".join((*seen, name)))
+    content = _read(name)
+    unknown = sorted(content.keys() - KEYS)
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], KEYS, n=1)
+        raise GendataError(
+            f"the preset '{name}' has unknown keys",
+            found=", ".join(unknown),
+            expected=f"some of {', '.join(sorted(KEYS))}",
+            do=f"did you mean {close[0]}?" if close else None,
+        )
+    if "extends" not in content:
+        return content
+    base = _resolved(content.pop("extends"), (*seen, name))
+    merged = {**base, **content}
+    for table in ("settings", "options"):  # other sources are others, not additions
+        if table in base and table in content:
+            merged[table] = {**base[table], **content[table]}
+    return merged
+
+
+def _read(name: str) -> dict[str, Any]:
+    embedded = dict(_embedded())
+    if name in embedded:
+        return tomllib.loads(embedded[name].read_text(encoding="utf-8"))
+    path = Path(name)
+    if not path.is_file():
+        close = difflib.get_close_matches(name, embedded, n=3, cutoff=0.4)
+        raise GendataError(
+            f"unknown preset '{name}'",
+            expected=f"a TOML file, or one of {', '.join(sorted(embedded))}",
+            do=f"did you mean {' or '.join(close)}?" if close else None,
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GendataError(f"{path} cannot be read as TOML", found=error) from error
+
+
+def _embedded() -> Iterator[tuple[str, Any]]:
+    """Names and files of the presets in the package."""
+    folder = files("gendata.benchmarks") / FOLDER
+    for entry in folder.iterdir():
+        inner = [(f"{entry.name}/", each) for each in entry.iterdir()] if entry.is_dir() else []
+        for prefix, file in inner or [("", entry)]:
+            if file.name.endswith(".toml"):
+                yield f"{prefix}{file.name.removesuffix('.toml')}", file

@@ -1,0 +1,231 @@
+"""Doing the runs that are not done: one after the other, in worker processes, or over ranks.
+
+Each process trains its runs alone. Under `torchrun` or `accelerate launch` rank r of n takes every
+n-th run of the plan, beginning with its r-th, and all of them wait for each other at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from gendata.benchmarks.protocol.arguments import Protocol
+from gendata.benchmarks.protocol.runs import Ledger, Run, identity, key_of, record_of
+from gendata.benchmarks.protocol.sources import Bank, NotDrawn
+from gendata.benchmarks.protocol.workers import attempt, in_workers
+from gendata.errors import GendataError
+from gendata.files import write_text
+from gendata.models.device import resolve_device
+
+__all__ = ["Planned", "Sweep", "all_ranks"]
+
+LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run with its protocol; its key is None where its clone is not drawn yet."""
+
+    bank: Bank
+    run: Run
+    key: str | None
+
+    @property
+    def title(self) -> str:
+        """What people are told of it."""
+        return f"{self.bank.protocol.name}, {self.run}"
+
+
+class Sweep:
+    """The runs of a study and the folder that holds them.
+
+    Args:
+        out: the study's folder.
+        command: what would repeat the study, for the records.
+        jobs: worker processes.
+        limit: most runs that are trained now; None for no limit.
+    """
+
+    def __init__(
+        self, out: Path, command: str, *, jobs: int = 1, limit: int | None = None
+    ) -> None:
+        self.out, self.command, self.jobs, self.limit = out, command, jobs, limit
+        self.ledger = Ledger(out)
+        self.failures: dict[str, str] = {}
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes what all ranks know."""
+        return _rank()[0] == 0
+
+    def failed(self, each: Planned) -> bool:
+        """Whether a run failed just now."""
+        return each.title in self.failures
+
+    def plan(self, bank: Bank, runs: Sequence[Run]) -> list[Planned]:
+        """Gives each run its key; two rows that ask for one training get one key."""
+        return [Planned(bank, run, _key(bank, run)) for run in runs]
+
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """The numbers of every finished run by its key, whichever study it was for."""
+        return {record["key"]: record for record in self.ledger.read()}
+
+    def do(self, planned: Sequence[Planned]) -> list[dict[str, Any]]:
+        """Trains what is not finished, and returns the records of all that then are.
+
+        A run that fails is noted in `failures`, and the others go on.
+        """
+        once = {each.key: each for each in planned if each.key is not None}
+        done = self.finished()
+        rank, ranks = _rank()
+        mine = list(once.values())[rank::ranks]
+        missing = [each for each in mine if each.key not in done]
+        if self.limit is not None:
+            missing = missing[: self.limit]
+            self.limit -= len(missing)
+        numbers = {key: record for key, record in done.items() if key in once}
+        with _alone():
+            for count, (number, found) in enumerate(self._train(missing), start=1):
+                each = missing[number]
+                self._note(each, found, f"[{count}/{len(missing)}]")
+                if isinstance(found, dict):
+                    numbers[str(each.key)] = found
+        self._join_failures()
+        numbers |= {key: found for key, found in self.finished().items() if key in once}
+        return self._records(planned, numbers)
+
+    def wait(self) -> None:
+        """Waits for the other ranks: a launcher ends all of them with the first that fails."""
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+
+    def stop_if_failed(self) -> None:
+        """Ends a study some of whose runs failed.
+
+        Raises:
+            GendataError: which ones.
+        """
+        if self.failures:
+            named = "; ".join(f"{run}: {why}" for run, why in self.failures.items())
+            raise GendataError(
+                f"{len(self.failures)} runs failed; the tables hold the others",
+                found=named,
+                do=f"see {self.out / 'failures'}; the same command tries them again",
+            )
+
+    def _train(self, missing: Sequence[Planned]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """Yields the number and the outcome of each run, as they end."""
+        tasks = [(each.bank, each.run, str(each.key)) for each in missing]
+        if self.jobs > 1 and len(tasks) > 1:
+            yield from in_workers(tasks, self.jobs)
+        else:
+            yield from ((number, attempt(*task)) for number, task in enumerate(tasks))
+
+    def _note(self, each: Planned, found: dict[str, Any] | str, count: str) -> None:
+        """Keeps a result on the disk, or why there is none."""
+        title = each.title
+        if isinstance(found, str):
+            self.failures[title] = found.strip().splitlines()[-1]
+            write_text(self.out / "failures" / f"{each.key}.txt", f"{title}\n\n{found}")
+            click.echo(f"{count} {title}: failed: {self.failures[title]}", err=True)
+            return
+        record = record_of(each.bank.protocol, each.run, str(each.key), found, self.command)
+        self.ledger.append(record)
+        (self.out / "failures" / f"{each.key}.txt").unlink(missing_ok=True)
+        accuracy = f"{record['accuracy']:.2%} ({record['select']}, on {record['judge']} images)"
+        click.echo(f"{count} {title}: {accuracy}, {record['seconds']:.0f} s", err=True)
+
+    def _records(
+        self, planned: Sequence[Planned], numbers: Mapping[str, dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The study's own record of every finished run, some of which other studies trained."""
+        there = {identity(record): record for record in self.ledger.read()}
+        records: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for each in planned:
+            if each.key is None or each.key not in numbers:
+                continue
+            found, protocol = numbers[each.key], each.bank.protocol
+            record = record_of(protocol, each.run, each.key, found, self.command)
+            name = identity(record)
+            if name not in there and self.writes:
+                self.ledger.append(record)
+            records.setdefault(name, {**record, **there.get(name, {})})
+        return list(records.values())
+
+    def _join_failures(self) -> None:
+        """Waits for the other ranks and learns which of their runs failed."""
+        if torch.distributed.is_initialized():
+            every: list[Any] = [None] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(every, self.failures)
+            self.failures = {run: why for each in every for run, why in each.items()}
+
+    def outlook(self, planned: Sequence[Planned]) -> dict[str, Any]:
+        """What is finished, what is left, and how long that may take: seconds, or None."""
+        done = self.finished()
+        unknown = [each for each in planned if each.key is None]
+        keyed = {each.key: each for each in planned if each.key is not None}
+        missing = [each for key, each in keyed.items() if key not in done]
+        seconds: dict[str, list[float]] = {}
+        for record in done.values():
+            seconds.setdefault(record["method"], []).append(record["seconds"])
+        every = [value for values in seconds.values() for value in values]
+        left = [*missing, *unknown]
+        estimate = None
+        if every:
+            means = {method: statistics.fmean(values) for method, values in seconds.items()}
+            total = statistics.fmean(every)
+            estimate = sum(means.get(each.run.row.method, total) for each in left) / self.jobs
+        return {
+            "runs": len(keyed) + len(unknown),
+            "finished": len(keyed) - len(missing),
+            "left": len(left),
+            "estimate_seconds": None if estimate is None else round(estimate, 1),
+            "list": [
+                {"key": each.key, "run": each.title} | {"finished": each.key in done}
+                for each in planned
+            ],
+        }
+
+
+@contextmanager
+def all_ranks(protocols: Sequence[Protocol]) -> Iterator[list[Protocol]]:
+    """Joins the ranks of a launch, so that they can wait for each other; each takes its device."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield list(protocols)
+        return
+    own = [replace(each, device=str(resolve_device(each.device))) for each in protocols]
+    torch.distributed.init_process_group("gloo", timeout=timedelta(days=30))
+    try:
+        yield own
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _rank() -> tuple[int, int]:
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hides the launcher: each rank trains its runs by itself."""
+    kept = {name: os.environ.pop(name) for name in LAUNCHER if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _key(bank: Bank, run: Run) -> str | None:
+    try:
+        return key_of(bank, run)
+    except NotDrawn:
+        return None
