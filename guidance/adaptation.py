@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gendata.guidance.adversarial import two_stages
 from gendata.registry import methods
 from gendata.training.learner import Learner
+from gendata.training.stages import two_stages
 from gendata.training.supervised import supervised_step
 from gendata.types import Batch, Stage
 

@@ -42,12 +42,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gendata.guidance.adversarial import classifier_of, frozen, two_stages
+from gendata.guidance.adversarial import classifier_of, frozen
 from gendata.models import Network, Teacher
 from gendata.registry import methods
 from gendata.training.frozen_features import FrozenFeatures
 from gendata.training.learner import Learner
 from gendata.training.options import check_number
+from gendata.training.stages import two_stages
 from gendata.training.supervised import supervised_step
 from gendata.types import Batch
 

@@ -1,4 +1,4 @@
-"""What the adversarial methods share: the ramp of their weight, a frozen opponent, two stages."""
+"""What the adversarial methods share: the ramp of their weight, and a frozen opponent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from torch.func import functional_call
 from gendata.errors import GendataError
 from gendata.models.network import last_layer
 from gendata.training.learner import Learner
-from gendata.training.options import check_number
-from gendata.types import Stage
 
-__all__ = ["classifier_of", "frozen", "ramp", "two_stages"]
+__all__ = ["classifier_of", "frozen", "ramp"]
 
 STEEPNESS = 10  # gamma of Ganin et al. 2016, section 5.2.2
 
@@ -48,18 +46,3 @@ def classifier_of(learner: Learner, method: str) -> nn.Linear:
             do="choose another network",
         )
     return layer
-
-
-def two_stages(first_share: float) -> tuple[Stage, Stage]:
-    """Cross-entropy on synthetic images for a share of the epochs, then both sources.
-
-    Raises:
-        GendataError: the share is not between 0 and 1.
-    """
-    check_number("first_share", first_share, 0, above=True)
-    if first_share >= 1:
-        raise GendataError("first_share is out of range", found=first_share, expected="below 1")
-    return (
-        Stage(first_share, ("synthetic",)),
-        Stage(1 - first_share, ("synthetic", "real")),
-    )

@@ -45,10 +45,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gendata.errors import GendataError
-from gendata.guidance.adversarial import classifier_of, frozen, ramp, two_stages
+from gendata.guidance.adversarial import classifier_of, frozen, ramp
 from gendata.registry import methods
 from gendata.training.learner import Learner
 from gendata.training.options import check_number
+from gendata.training.stages import two_stages
 from gendata.training.supervised import supervised_step
 from gendata.types import Batch
 

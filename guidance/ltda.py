@@ -47,10 +47,10 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gendata.errors import GendataError
-from gendata.guidance.adversarial import two_stages
 from gendata.registry import methods
 from gendata.training.learner import Learner
 from gendata.training.options import check_number
+from gendata.training.stages import two_stages
 from gendata.training.supervised import supervised_step
 from gendata.types import Batch, Examples, Output
 

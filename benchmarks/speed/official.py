@@ -196,6 +196,8 @@ def difference(
     """Says how far the images of both are apart for the same latents."""
     if isinstance(sampler, EdmSampler) and sampler.card.settings["churn"]:
         return "images not compared: churn is random"
+    if sampler.card.settings.get("noise_mode") == "random":
+        return "images not compared: each draws noise of its own"
     latents, images = synthesized(sampler, seeds, labels)
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder) / "latents.npy", Path(folder) / "images.npy"

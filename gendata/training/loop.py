@@ -21,9 +21,10 @@ from gendata.training.learner import Learner
 from gendata.training.run_folder import RunFolder
 from gendata.training.settings import Settings, learning_rate_at
 from gendata.training.sources import batches
+from gendata.training.stages import epoch_stages, epochs_of
 from gendata.types import Method, Stage
 
-__all__ = ["EPOCH", "INITIAL", "Run", "epoch_stages", "seeded"]
+__all__ = ["EPOCH", "INITIAL", "Run", "seeded"]
 
 INITIAL, EPOCH, STAGE = 0, 1, 2  # what a seed is for
 JUDGE = {"source-val": "held_out", "target-val": "validation", "oracle": "test"}
@@ -75,7 +76,7 @@ class Run:
         for epoch in bar:
             if epoch == 0 or stages[epoch] is not stages[epoch - 1]:
                 self._begin_stage(stages[epoch])
-            record = self._epoch(epoch, stages[epoch])
+            record = self._epoch(epoch, stages)
             self.history.append(record)
             self._consider(record)
             bar.set_postfix(loss=record.get("loss"), accuracy=record.get("accuracy"))
@@ -97,17 +98,18 @@ class Run:
             with seeded(self.learner.device, self.settings.seed, STAGE, number):
                 self.method.begin_stage(number)
 
-    def _epoch(self, epoch: int, stage: Stage) -> dict[str, Any]:
+    def _epoch(self, epoch: int, stages: Sequence[Stage]) -> dict[str, Any]:
         began = time.perf_counter()
-        learner, epochs = self.learner, self.settings.epochs
+        learner, stage = self.learner, stages[epoch]
         steps = learner.loaders[stage.sources[0]].steps
+        first, count = epochs_of(stage, stages)
         sums: dict[str, Tensor] = {}
         learner.network.train()
         with seeded(learner.device, self.settings.seed, EPOCH, epoch, learner.rank):
             for step, batch in enumerate(batches(learner.loaders, stage, epoch)):
-                progress = (epoch + step / steps) / epochs
-                rate = learning_rate_at(self.settings, progress, steps * epochs)
-                learner.set_learning_rate(rate)
+                progress = (epoch + step / steps) / len(stages)
+                within = (epoch - first + step / steps) / count
+                learner.set_learning_rate(learning_rate_at(self.settings, within, steps * count))
                 for name, value in self.method.step(batch, progress).items():
                     kept = torch.as_tensor(value, device=learner.device).detach()
                     sums[name] = sums[name] + kept if name in sums else kept
@@ -169,26 +171,6 @@ class Run:
         if hasattr(self.method, "load_state_dict"):
             self.method.load_state_dict(state["method"])
         self.history, self.best = state["history"], state["best"]
-
-
-def epoch_stages(stages: Sequence[Stage], epochs: int) -> list[Stage]:
-    """Returns each epoch's stage: shares of the epochs, rounded, at least one epoch each.
-
-    Raises:
-        GendataError: there are fewer epochs than stages.
-    """
-    if epochs < len(stages):
-        raise GendataError(
-            "there are fewer epochs than stages", found=epochs, expected=f"at least {len(stages)}"
-        )
-    plan: list[Stage] = []
-    share = 0.0
-    for number, stage in enumerate(stages):
-        share += stage.share
-        latest = epochs - (len(stages) - number - 1)
-        end = min(max(round(share * epochs), len(plan) + 1), latest)
-        plan += [stage] * (end - len(plan))
-    return plan
 
 
 @contextmanager

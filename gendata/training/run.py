@@ -21,13 +21,14 @@ from gendata.registry import methods
 from gendata.training.evaluate import evaluation_loader
 from gendata.training.fingerprint import fingerprint
 from gendata.training.learner import Learner
-from gendata.training.loop import INITIAL, Run, epoch_stages, seeded
+from gendata.training.loop import INITIAL, Run, seeded
 from gendata.training.options import build_method, options_of
 from gendata.training.processes import start_accelerator
 from gendata.training.result import Selected, TrainResult
 from gendata.training.run_folder import RunFolder
 from gendata.training.settings import Settings, build_optimizer
 from gendata.training.sources import Reference, open_roles, prepare_sources, source_loaders
+from gendata.training.stages import epoch_stages
 from gendata.types import Images, Method
 
 __all__ = ["resolve", "train"]

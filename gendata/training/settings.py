@@ -54,8 +54,8 @@ class Settings:
             often: for few real images, unevenly spread; a mixed set is shuffled all the same).
         optimizer: "adam", "adamw" or "sgd" (momentum 0.9).
         learning_rate: at the start.
-        schedule: "constant"; "cosine" down to 0; "asg" or "csg": a warm-up of 100 steps, then the
-            polynomial decay of that method, for ASG down to 23 %.
+        schedule: "constant"; "cosine" down to 0, in each stage anew; "asg" or "csg": a warm-up of
+            100 steps, then the polynomial decay of that method, for ASG down to 23 %.
         weight_decay: applied by the optimiser, after gradients are merged.
         augment: as in `make_loader`.
         views: fixed augmentations of each image, so that a frozen teacher's work is paid once;

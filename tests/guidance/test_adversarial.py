@@ -8,7 +8,7 @@ from two_domains import small_learner
 
 import gendata
 from gendata.errors import GendataError
-from gendata.guidance.adversarial import classifier_of, frozen, ramp, two_stages
+from gendata.guidance.adversarial import classifier_of, frozen, ramp
 
 METHODS = ("dann", "adda", "dada")
 
@@ -36,13 +36,6 @@ def test_the_classifier_is_the_last_layer_and_must_be_linear():
     learner.bare.backbone[-1] = nn.Identity()
     with pytest.raises(GendataError, match="dada needs .* last layer is linear.*Identity"):
         classifier_of(learner, "dada")
-
-
-def test_two_stages():
-    assert [stage.share for stage in two_stages(0.6)] == [0.6, 0.4]
-    for share in (0, 1, 1.5, "half"):
-        with pytest.raises(GendataError, match="first_share"):
-            two_stages(share)
 
 
 @pytest.mark.parametrize("method", METHODS)

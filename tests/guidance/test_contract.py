@@ -17,13 +17,14 @@ from gendata.models import build_network
 from gendata.models.weights import fit_weights, read_weights, save_weights
 from gendata.registry import methods
 from gendata.training import Settings
-from gendata.training.loop import epoch_stages
 from gendata.training.options import option_names
+from gendata.training.stages import epoch_stages
 
 SMALL = {
     "epochs": 8,
     "batch_size": 32,
     "learning_rate": 3e-3,
+    "schedule": "constant",
     "views": 2,
     "progress": False,
     "device": "cpu",

@@ -165,7 +165,7 @@ def test_no_label_of_a_real_image_is_read():
 
 def test_the_first_stage_is_the_synthetic_baseline_bit_for_bit():
     images = few_of_two_domains()
-    options = {"epochs": 4, "progress": False}
+    options = {"epochs": 4, "schedule": "constant", "progress": False}
     fake = gendata.train(**images, **options, method="fake")
     dada = gendata.train(**images, **options, method="dada")
     losses = [[record["loss"] for record in each.history] for each in (fake, dada)]

@@ -10,7 +10,8 @@ from gendata.registry import methods
 
 IMAGES = {"synthetic": (46, 0), "real": (13, 1), "test": (30, 2)}
 # With its own statistics, batch normalisation would see each process's rows by themselves.
-COMMON = {"epochs": 2, "optimizer": "sgd", "learning_rate": 0.05, "batch_norm": "freeze"}
+# A discriminator's unit that is nearly dead amplifies rounding: hence short and with small steps.
+COMMON = {"epochs": 2, "optimizer": "sgd", "learning_rate": 0.02, "batch_norm": "freeze"}
 GUIDED = {"teacher_size": 16, "pg_weight": 3}
 MIXED = {"train_on": "mixed", "pg_on": "fr", "pg_loss": "l1", "pg_reduction": "mean"}
 RUNS = [
@@ -34,7 +35,13 @@ def test_two_processes_equal_one_on_the_joined_batch(start, tmp_path):
     for options, together in zip(runs, results, strict=True):
         alone = gendata.train(**images, progress=False, device="cpu", **options)
         for name, expected in alone.network.state_dict().items():
-            torch.testing.assert_close(together["weights"][name], expected, atol=1e-6, rtol=0)
+            torch.testing.assert_close(
+                together["weights"][name],
+                expected,
+                atol=1e-6,
+                rtol=0,
+                msg=lambda m, o=options: f"{o}: {m}",
+            )
         for mine, theirs in zip(alone.history, together["history"], strict=True):
             for name in mine.keys() - {"seconds", "sources"}:
                 assert mine[name] == pytest.approx(theirs[name], abs=1e-5), (options, name)

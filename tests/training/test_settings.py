@@ -8,10 +8,10 @@ from toys import toy_images
 
 import gendata
 from gendata.errors import GendataError
-from gendata.training.loop import epoch_stages
 from gendata.training.processes import start_accelerator
 from gendata.training.run import resolve
 from gendata.training.settings import Settings, learning_rate_at
+from gendata.training.stages import epoch_stages
 from gendata.types import Stage
 
 

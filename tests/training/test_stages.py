@@ -1,5 +1,6 @@
 """Stages: their hook, and what a run resumed within one finds."""
 
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -8,7 +9,9 @@ from torch import nn
 from toys import toy_images
 
 import gendata
+from gendata.errors import GendataError
 from gendata.registry import methods
+from gendata.training.stages import epoch_stages, epochs_of, two_stages
 from gendata.training.supervised import supervised_step
 from gendata.types import Stage
 
@@ -40,7 +43,7 @@ class TwoStages:
 
 
 @pytest.fixture
-def two_stages(monkeypatch):
+def registered(monkeypatch):
     built = []
 
     def entry():
@@ -53,7 +56,7 @@ def two_stages(monkeypatch):
 
 
 def test_a_stage_begins_once_even_where_the_run_is_resumed_in_it(
-    two_stages, monkeypatch, tmp_path
+    registered, monkeypatch, tmp_path
 ):
     images = {
         "synthetic": toy_images("synthetic", 66, 0),
@@ -62,7 +65,7 @@ def test_a_stage_begins_once_even_where_the_run_is_resumed_in_it(
     }
     options = {"method": "two-stages", "epochs": 4, "batch_size": 32, "progress": False}
     whole = gendata.train(**images, **options)
-    assert [number for number, _ in two_stages[0].begun] == [0, 1]
+    assert [number for number, _ in registered[0].begun] == [0, 1]
 
     options["out"] = tmp_path / "run"
     step = TwoStages.step
@@ -76,10 +79,43 @@ def test_a_stage_begins_once_even_where_the_run_is_resumed_in_it(
         patch.setattr(TwoStages, "step", stop_in_the_last_epoch)
         gendata.train(**images, **options)
     resumed = gendata.train(**images, **options)
-    assert two_stages[1].begun == two_stages[0].begun and two_stages[2].begun == []
+    assert registered[1].begun == registered[0].begun and registered[2].begun == []
     for name, expected in whole.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], expected), name
     for mine, theirs in zip(
-        two_stages[0].head.parameters(), two_stages[2].head.parameters(), strict=True
+        registered[0].head.parameters(), registered[2].head.parameters(), strict=True
     ):
         assert torch.equal(mine, theirs)
+
+
+def test_two_stages():
+    assert [stage.share for stage in two_stages(0.6)] == [0.6, 0.4]
+    for share in (0, 1, 1.5, "half"):
+        with pytest.raises(GendataError, match="first_share"):
+            two_stages(share)
+
+
+def test_the_epochs_of_a_stage():
+    first, second = two_stages(0.75)
+    plan = epoch_stages((first, second), 8)
+    assert epochs_of(first, plan) == (0, 6) and epochs_of(second, plan) == (6, 2)
+
+
+def test_the_cosine_begins_anew_in_each_stage(registered, monkeypatch):
+    rates = []
+    step = TwoStages.step
+
+    def watched(self, batch, progress):
+        rates.append(self.learner.learning_rate)
+        return step(self, batch, progress)
+
+    monkeypatch.setattr(TwoStages, "step", watched)
+    images = {
+        "synthetic": toy_images("synthetic", 64, 0),
+        "real": toy_images("real", 64, 1),
+        "test": toy_images("test", 30, 2),
+    }
+    options = {"method": "two-stages", "epochs": 4, "batch_size": 32, "progress": False}
+    gendata.train(**images, schedule="cosine", learning_rate=0.01, **options)
+    cosine = [0.01 * (1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)]
+    assert rates == pytest.approx(2 * cosine)

@@ -26,10 +26,10 @@ def main() -> None:
     if "die_in_epoch" in job:
         train_epoch = loop.Run._epoch
 
-        def dying_epoch(self, epoch, stage):
+        def dying_epoch(self, epoch, stages):
             if epoch == job["die_in_epoch"]:
                 self.method.step = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            return train_epoch(self, epoch, stage)
+            return train_epoch(self, epoch, stages)
 
         loop.Run._epoch = dying_epoch
     images = {role: toy_images(role, *numbers) for role, numbers in job["images"].items()}
