@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from gendata.benchmarks.command_line import command_line
 from gendata.benchmarks.protocol import augment_by_loss, tuning
-from gendata.benchmarks.protocol.arguments import command_line
 from gendata.benchmarks.protocol.runs import Run
 from gendata.benchmarks.protocol.sources import Bank
 from gendata.benchmarks.protocol.study import (
@@ -22,7 +22,7 @@ from gendata.benchmarks.protocol.study import (
     protocols_of,
     runs_of,
 )
-from gendata.benchmarks.protocol.sweep import Planned, Sweep, all_ranks
+from gendata.benchmarks.protocol.sweep import Planned, Sweep, all_ranks, in_runs
 from gendata.benchmarks.tables import StudyResult
 from gendata.errors import GendataError
 from gendata.registry import studies
@@ -73,7 +73,8 @@ def low_shot(
 
     Args:
         out: folder for clones, runs, tables and plot; the same command goes on.
-        preset: name of one that comes along, several of them, or a TOML file.
+        preset: fashion-mnist, paper/cub or another that comes along (a wrong name lists them),
+            several of them joined by commas, or a TOML file.
         data: real training images, out of which the few are chosen.
         test: real images that judge.
         validation: real images for --select target-val and --tune: a set, or how many of each
@@ -81,7 +82,7 @@ def low_shot(
         sources: NAME=REFERENCE of samplers (KIND:PATH), which clones are drawn from, or of clones
             and other image sets, which are used as they are.
         filter: classifier whose confidence filters what is drawn; none keeps every image.
-        threshold: what its largest probability must lie above.
+        threshold: what its largest probability must lie above; between 0 and 1.
         label: the filter's label policy: agree, condition or classifier.
         per_class: synthetic images of each class; several numbers make a column each.
         shots: real images of each class, 0 for all; several numbers make a column each.
@@ -96,7 +97,7 @@ def low_shot(
             make a row each.
         seeds: trainings of each row. A seed decides few images, initial weights, order and
             augmentation.
-        seed: the first of them, and the clones'.
+        seed: the first training's, and the clones'.
         epochs: passes over the images.
         network: what is trained.
         init: random, imagenet or a weights file.
@@ -105,7 +106,7 @@ def low_shot(
         select: which epoch counts: last, source-val, target-val or oracle.
         options: further settings of the training, or options of the methods that have them.
         jobs: processes that train at once, which share the cores or take an accelerator each.
-        device: auto, cpu, cuda, ….
+        device: auto, cpu, cuda, cuda:1, mps, ….
         limit: most runs that are trained now.
         dry_run: list the runs, what is finished, and how long the others may take.
         download: fetch images and weights that are not on this machine.
@@ -118,7 +119,12 @@ def low_shot(
         raise GendataError("tune and augment_by are studies of their own", do="give one of them")
     if methods and augment_by:
         raise GendataError("augment_by has rows of its own", found=methods, do="give no methods")
-    sweep = Sweep(Path(out), command_line("low-shot", low_shot, values), jobs=jobs, limit=limit)
+    if add and not augment_by:
+        raise GendataError(
+            "add belongs to the study of losses", found=add, do="give augment_by=loss as well"
+        )
+    command = command_line("bench low-shot", low_shot, values)
+    sweep = Sweep(Path(out), command, jobs=jobs, limit=limit)
     protocols = protocols_of("low-shot", preset, values)
     numbers: list[int] = []
     if augment_by:
@@ -172,11 +178,13 @@ def _outlook(sweep: Sweep, banks: list[Bank], tune: int, numbers: list[int]) -> 
         if numbers:
             runs = augment_by_loss.scoring_runs(protocol)
             further = len(protocol.sources) * len(runs) * len(numbers) * len(augment_by_loss.KINDS)
-            notes.append(f"{protocol.name}: then {further} runs on images chosen by their losses.")
+            notes.append(
+                f"{protocol.name}: then {in_runs(further)} on images chosen by their losses."
+            )
         elif tune:
             trials = [tuning.tuning_runs(protocol, each, tune) for each in protocol.sources]
             planned += [each for plan in trials for each in outlined(bank, plan, sweep)]
             further = len(protocol.sources) * len(protocol.seeds)
-            notes.append(f"{protocol.name}: then {further} runs with the chosen weights.")
+            notes.append(f"{protocol.name}: then {in_runs(further)} with the chosen weights.")
         planned += outlined(bank, runs, sweep)
     return listing(sweep, planned, notes)

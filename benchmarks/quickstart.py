@@ -6,10 +6,7 @@ the synthetic accuracy has saturated. The teacher sees four fixed views of each 
 
 from __future__ import annotations
 
-import inspect
-import json
 import re
-import shlex
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +16,7 @@ from typing import Any
 
 import click
 
+from gendata.benchmarks.command_line import command_line
 from gendata.benchmarks.quickstart_page import quickstart_page
 from gendata.benchmarks.tables import StudyResult, Table
 from gendata.clone import ConfidenceFilter, draw_clone
@@ -88,6 +86,7 @@ class Settings:
     seeds: int
     seed: int
     device: str
+    download: bool
     strict: bool
 
 
@@ -132,6 +131,7 @@ def quickstart(
     seeds: int = 3,
     seed: int = 0,
     device: str = "auto",
+    download: bool = False,
     strict: bool = False,
 ) -> StudyResult:
     """Draws filtered clones, measures their gap, trains with and without guidance, reports.
@@ -150,6 +150,7 @@ def quickstart(
         seeds: trainings of each method.
         seed: of the clones, the subsets and the first training.
         device: "auto", "cpu", "cuda", …
+        download: fetch images, samplers and classifiers that are not on this machine.
         strict: stop at damaged images, which are else left out and counted.
 
     Raises:
@@ -163,9 +164,9 @@ def quickstart(
     samplers_by_name = load_samplers(settings)
     first = next(iter(samplers_by_name))
     settings = replace(settings, size=settings.size or samplers_by_name[first].resolution)
-    classifier = (
-        load_classifier(settings.filter, device=device) if settings.filter is not None else None
-    )
+    classifier = None
+    if settings.filter is not None:
+        classifier = load_classifier(settings.filter, device=device, download=download)
     say(1, f"drawing {len(samplers_by_name)} clones of {per_class} images a class")
     clones = draw_clones(settings, samplers_by_name, classifier)
     say(2, "measuring the gap between the real images and the clones")
@@ -188,7 +189,7 @@ def quickstart(
             "seeds": seeds,
         },
         seconds=time.perf_counter() - started,
-        command=command_line(given),
+        command=command_line("quickstart", quickstart, vars(given), {"samplers": "--sampler"}),
     )
     return write_report(settings, outcome, classifier)
 
@@ -217,8 +218,9 @@ def resolved(given: Settings) -> Settings:
 
 def load_samplers(settings: Settings) -> dict[str, Sampler]:
     """Loads every sampler with the same options, by the name of its clone."""
+    access = {"device": settings.device, "download": settings.download}
     return {
-        name: load_sampler(reference, device=settings.device, **settings.sampler_options)
+        name: load_sampler(reference, **access, **settings.sampler_options)
         for name, reference in zip(clone_names(settings.samplers), settings.samplers, strict=True)
     }
 
@@ -280,23 +282,6 @@ def gap_of(
     )
 
 
-def command_line(given: Settings) -> str:
-    """What a person would type: every option that differs from its default."""
-    words = ["gendata", "quickstart"]
-    for name, parameter in inspect.signature(quickstart).parameters.items():
-        value = getattr(given, name)
-        if value == parameter.default or not value and not parameter.default:
-            continue
-        if name == "sampler_options":
-            for key, each in value.items():
-                words += ["-o", f"{key}={json.dumps(each)}"]
-        else:
-            option = "--sampler" if name == "samplers" else f"--{name.replace('_', '-')}"
-            for each in value if name == "samplers" else [value]:
-                words += [option] if each is True else [option, str(each)]
-    return shlex.join(words)
-
-
 def write_report(
     settings: Settings, outcome: Outcome, classifier: Classifier | None
 ) -> StudyResult:
@@ -323,9 +308,10 @@ def real_sets(settings: Settings) -> tuple[Images, Images]:
 
     Two at least, which is what the gap compares.
     """
-    real = open_images(settings.data, strict=settings.strict)
+    access = {"download": settings.download, "strict": settings.strict}
+    real = open_images(settings.data, **access)
     if settings.test is not None:
-        return real, open_images(settings.test, strict=settings.strict)
+        return real, open_images(settings.test, **access)
     held_out = max(2, len(real) // len(real.classes) // 5)
     unseen, rest = balanced_split(real, held_out, settings.seed)
     return rest, unseen

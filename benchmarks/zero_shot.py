@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gendata.benchmarks.protocol.arguments import command_line
+from gendata.benchmarks.command_line import command_line
 from gendata.benchmarks.protocol.study import (
     begin,
     concluded,
@@ -63,7 +63,8 @@ def zero_shot(
 
     Args:
         out: folder for clones, runs, tables and plot; the same command goes on.
-        preset: name of one that comes along, several of them, or a TOML file.
+        preset: fashion-mnist, paper/cub or another that comes along (a wrong name lists them),
+            several of them joined by commas, or a TOML file.
         data: real training images, which the baseline Real and the validation use.
         test: real images that judge.
         validation: real images for --select target-val: a set, or how many of each class of
@@ -71,12 +72,12 @@ def zero_shot(
         sources: NAME=REFERENCE of samplers (KIND:PATH), which clones are drawn from, or of clones
             and other image sets, which are used as they are.
         filter: classifier whose confidence filters what is drawn; none keeps every image.
-        threshold: what its largest probability must lie above.
+        threshold: what its largest probability must lie above; between 0 and 1.
         label: the filter's label policy: agree, condition or classifier.
         per_class: synthetic images of each class; several numbers make a column each.
         methods: names of rows of the preset, or of methods; all rows by default.
         seeds: trainings of each row. A seed decides initial weights, order and augmentation.
-        seed: the first of them, and the clones'.
+        seed: the first training's, and the clones'.
         epochs: passes over the images.
         network: what is trained.
         init: random, imagenet or a weights file.
@@ -85,7 +86,7 @@ def zero_shot(
         select: which epoch counts: last, source-val, target-val or oracle.
         options: further settings of the training, or options of the methods that have them.
         jobs: processes that train at once, which share the cores or take an accelerator each.
-        device: auto, cpu, cuda, ….
+        device: auto, cpu, cuda, cuda:1, mps, ….
         limit: most runs that are trained now.
         dry_run: list the runs, what is finished, and how long the others may take.
         download: fetch images and weights that are not on this machine.
@@ -94,7 +95,7 @@ def zero_shot(
         GendataError: something does not fit, or some runs failed.
     """
     values = dict(locals())
-    command = command_line("zero-shot", zero_shot, values)
+    command = command_line("bench zero-shot", zero_shot, values)
     sweep = Sweep(Path(out), command, jobs=jobs, limit=limit)
     with all_ranks(protocols_of("zero-shot", preset, values)) as protocols:
         banks = begin(protocols, sweep.out, jobs=jobs, dry_run=dry_run)

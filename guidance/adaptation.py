@@ -5,28 +5,25 @@ Data" (https://arxiv.org/abs/2311.03959), section 5.2 and table 4: cross-entropy
 images for 150 epochs, then on real images for 50; other numbers are split in that proportion
 unless `first_share` says otherwise.
 
-Where we choose: the optimiser's state and the learning rate carry over into the second stage.
+Where we choose: the optimiser's state carries over into the second stage; its schedule begins
+anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from gendata.registry import methods
-from gendata.training.learner import Learner
 from gendata.training.stages import two_stages
-from gendata.training.supervised import supervised_step
-from gendata.types import Batch, Stage
+from gendata.training.supervised import Supervised
+from gendata.types import Stage
 
 __all__ = ["Adaptation"]
 
 
 @methods.register("adp")
 @dataclass
-class Adaptation:
+class Adaptation(Supervised):
     """Trains on synthetic images, then on real ones.
 
     Args:
@@ -38,11 +35,3 @@ class Adaptation:
     def __post_init__(self) -> None:
         first, second = two_stages(self.first_share)
         self.stages = (first, Stage(second.share, ("real",)))
-
-    def prepare(self, learner: Learner) -> None:
-        """Keeps the learner; nothing is built."""
-        self.learner = learner
-
-    def step(self, batch: Batch, progress: float) -> Mapping[str, float | Tensor]:
-        """Descends the cross-entropy."""
-        return supervised_step(self.learner, batch)

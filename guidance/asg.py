@@ -26,7 +26,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -99,8 +98,8 @@ class ASG:
             device=learner.device,
             download=learner.download,
         )
-        self.features = FrozenFeatures(teacher, learner)
         self.teacher_classifier = teacher.classifier
+        self.teacher_logits = FrozenFeatures(teacher, learner, self.teacher_classifier)
         self.student_classifier: nn.Module = self.teacher_classifier
         width, classes = learner.bare.feature_dim, self.teacher_classifier.out_features
         if width != teacher.feature_dim:
@@ -123,7 +122,6 @@ class ASG:
 
     def divergence(self, examples: Examples, output: Output) -> Tensor:
         """Mean divergence over the rows of all processes."""
-        with torch.no_grad():
-            teacher = self.teacher_classifier(self.features("synthetic", examples))
+        teacher = self.teacher_logits("synthetic", examples)
         student = self.student_classifier(output.features.float())
         return self.learner.mean(proxy_divergence(teacher, student))

@@ -7,30 +7,18 @@ image once an epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from gendata.registry import methods
-from gendata.training.learner import Learner
-from gendata.training.supervised import supervised_step
-from gendata.types import Batch, Stage
+from gendata.training.supervised import Supervised
+from gendata.types import Stage
 
 __all__ = ["Augmentation"]
 
 
 @methods.register("aug")
 @dataclass
-class Augmentation:
+class Augmentation(Supervised):
     """Trains on the union of synthetic and real images."""
 
     stages = (Stage(1.0, ("mixed",)),)
-
-    def prepare(self, learner: Learner) -> None:
-        """Keeps the learner; nothing is built."""
-        self.learner = learner
-
-    def step(self, batch: Batch, progress: float) -> Mapping[str, float | Tensor]:
-        """Descends the cross-entropy."""
-        return supervised_step(self.learner, batch)

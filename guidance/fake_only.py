@@ -7,30 +7,18 @@ Real images are never opened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from gendata.registry import methods
-from gendata.training.learner import Learner
-from gendata.training.supervised import supervised_step
-from gendata.types import Batch, Stage
+from gendata.training.supervised import Supervised
+from gendata.types import Stage
 
 __all__ = ["FakeOnly"]
 
 
 @methods.register("fake")
 @dataclass
-class FakeOnly:
+class FakeOnly(Supervised):
     """Trains on the synthetic images."""
 
     stages = (Stage(1.0, ("synthetic",)),)
-
-    def prepare(self, learner: Learner) -> None:
-        """Keeps the learner; nothing is built."""
-        self.learner = learner
-
-    def step(self, batch: Batch, progress: float) -> Mapping[str, float | Tensor]:
-        """Descends the cross-entropy."""
-        return supervised_step(self.learner, batch)

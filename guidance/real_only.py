@@ -6,30 +6,18 @@ Data" (https://arxiv.org/abs/2311.03959), tables 2 and 4: cross-entropy on the r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from gendata.registry import methods
-from gendata.training.learner import Learner
-from gendata.training.supervised import supervised_step
-from gendata.types import Batch, Stage
+from gendata.training.supervised import Supervised
+from gendata.types import Stage
 
 __all__ = ["RealOnly"]
 
 
 @methods.register("real")
 @dataclass
-class RealOnly:
+class RealOnly(Supervised):
     """Trains on the real images."""
 
     stages = (Stage(1.0, ("real",)),)
-
-    def prepare(self, learner: Learner) -> None:
-        """Keeps the learner; nothing is built."""
-        self.learner = learner
-
-    def step(self, batch: Batch, progress: float) -> Mapping[str, float | Tensor]:
-        """Descends the cross-entropy."""
-        return supervised_step(self.learner, batch)

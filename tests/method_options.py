@@ -17,12 +17,12 @@ OPTIONS = {
 }
 
 
-def save_teacher(folder: Path) -> str:
+def save_teacher(folder: Path, classes: int = 5) -> str:
     """Writes a frozen teacher as wide as the student `small-cnn`; returns its reference."""
     path = folder / "teacher.safetensors"
     with torch.random.fork_rng():
         torch.manual_seed(99)
-        save_weights(build_network("small-cnn", 5).backbone, path)
+        save_weights(build_network("small-cnn", classes).backbone, path)
     return f"small-cnn:{path}"
 
 

@@ -11,13 +11,21 @@ from gendata.models.recipe import Recipe
 CLASSES = ["left", "middle", "top"]
 
 
-def toy_images(name: str, count: int, seed: int, noise: float = 60.0) -> ArrayImages:
-    """Noisy images (16x16) of a bright left half, middle or top half."""
+def toy_images(
+    name: str,
+    count: int,
+    seed: int,
+    noise: float = 60.0,
+    contrast: float = 200.0,
+    brightness: float = 0.0,
+) -> ArrayImages:
+    """Noisy images (16x16) of a bright left half, middle or top half, in some light."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % 3
     patterns = torch.zeros(3, 3, 16, 16)
-    patterns[0, :, :, :8] = patterns[1, :, 4:12] = patterns[2, :, :8] = 200
-    pixels = patterns[labels] + noise * torch.randn(count, 3, 16, 16, generator=generator)
+    patterns[0, :, :, :8] = patterns[1, :, 4:12] = patterns[2, :, :8] = contrast
+    grain = noise * torch.randn(count, 3, 16, 16, generator=generator)
+    pixels = patterns[labels] + brightness + grain
     return ArrayImages(name, CLASSES, pixels.clamp(0, 255).to(torch.uint8), labels.numpy())
 
 

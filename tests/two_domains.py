@@ -1,6 +1,5 @@
 """Two domains of the toy images, and a learner whose steps a test makes by hand."""
 
-import pytest
 import torch
 from toys import CLASSES, network_without_batch_norm, toy_images
 
@@ -57,20 +56,16 @@ def with_other_labels(images):
     return ArrayImages(images.name, CLASSES, images.images, (images.labels + 1) % 3)
 
 
-def killed_and_resumed(monkeypatch, entry, options, at):
-    """Trains once in one go and once with a kill at a share of the training; both results."""
-    whole = gendata.train(**{**options, "out": None})
-    step = entry.step
-
-    def stop(self, batch, progress):
-        if progress >= at:
-            raise KeyboardInterrupt
-        return step(self, batch, progress)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(entry, "step", stop)
-        gendata.train(**options)
-    return whole, gendata.train(**options)
+def assert_real_labels_unread(method, **options):
+    """A training is the same with other labels of real images, and not of synthetic ones."""
+    images = few_of_two_domains()
+    options = {"method": method, "epochs": 4, "progress": False, **options}
+    given = gendata.train(**images, **options)
+    assert given.history[-1]["sources"] == "synthetic+real"
+    for source, unread in (("real", True), ("synthetic", False)):
+        changed = {**images, source: with_other_labels(images[source])}
+        other = gendata.train(**changed, **options)
+        assert all(map(torch.equal, copied(given.network), copied(other.network))) == unread
 
 
 def small_learner(rate=RATE):
@@ -101,3 +96,23 @@ def assert_descended(module, before, gradients, rate=RATE):
     """The parameters moved by minus the rate times these gradients."""
     for parameter, old, gradient in zip(module.parameters(), before, gradients, strict=True):
         torch.testing.assert_close(parameter.detach(), old - rate * gradient, atol=2e-6, rtol=2e-5)
+
+
+def assert_backbone_rate(prepared):
+    """All but the last layer moves a tenth as far in a step at a backbone rate of a tenth.
+
+    Args:
+        prepared: of a rate, a learner and a method that is prepared with it.
+    """
+    moved = {}
+    for rate in (1.0, 0.1):
+        learner, method = prepared(rate)
+        learner.set_learning_rate(RATE)
+        before = copied(learner.bare)
+        method.step({"synthetic": next(iter(learner.loaders["synthetic"].epoch(0)))}, 0.0)
+        names = [name for name, _ in learner.bare.named_parameters()]
+        pairs = zip(copied(learner.bare), before, strict=True)
+        moved[rate] = dict(zip(names, (new - old for new, old in pairs), strict=True))
+    for name, full in moved[1.0].items():
+        factor = 1.0 if ".linear." in name else 0.1
+        torch.testing.assert_close(moved[0.1][name], factor * full, atol=1e-7, rtol=1e-2)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import inspect
-import json
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from gendata.benchmarks.protocol.presets import Row, is_placeholder, rows_of
@@ -25,7 +21,7 @@ from gendata.training.options import option_names
 from gendata.training.run import resolve
 from gendata.training.settings import Settings
 
-__all__ = ["Protocol", "command_line", "protocol_of"]
+__all__ = ["Protocol", "protocol_of"]
 
 SETTINGS = ("epochs", "network", "init", "size", "batch_size", "select")
 SUBSETS = "by seed"
@@ -207,31 +203,6 @@ def selected(rows: Sequence[Row], names: Sequence[str], study: str) -> list[Row]
     return found
 
 
-def command_line(study: str, function: Callable[..., Any], values: Mapping[str, Any]) -> str:
-    """What a person would type to repeat the study: every option that differs from its default."""
-    words = ["gendata", "bench", study]
-    for name, parameter in inspect.signature(function).parameters.items():
-        value, option = values[name], f"--{name.replace('_', '-')}"
-        if name in ("dry_run", "limit", "jobs") or value == parameter.default or value is None:
-            continue
-        if value is True:
-            words.append(option)
-        elif isinstance(value, Mapping):
-            for key, each in value.items():
-                words += ["-o", f"{key}={json.dumps(each)}"]
-        elif value not in ((), "", False):
-            several = isinstance(value, Sequence) and not isinstance(value, str)
-            words += [option, ",".join(map(_name, value)) if several else _name(value)]
-    return shlex.join(words)
-
-
-def _name(value: Any) -> str:
-    """A set that was opened in Python has a name, and no reference."""
-    if isinstance(value, Source):
-        return f"{value.name}={_name(value.reference)}"
-    return str(value) if isinstance(value, str | Path) else str(getattr(value, "name", value))
-
-
 def _counts(value: Any) -> tuple[int | None, ...]:
     """Numbers of images of a class; 0 and "all" stand for all of them."""
     counts: list[int | None] = []
@@ -286,7 +257,10 @@ def _check(protocol: Protocol) -> None:
         )
     for row in protocol.rows:
         options = {**protocol.options_for(row), "seed": protocol.seed}
-        _, method, _ = resolve(row.method, None, options)
+        try:
+            _, method, _ = resolve(row.method, None, options)
+        except GendataError as error:
+            raise GendataError(f"the row '{row.label}' cannot be trained: {error}") from error
         needs = {source for stage in method.stages for source in stage.sources}
         if protocol.study == "zero-shot" and row.real == "few" and needs != {"synthetic"}:
             raise GendataError(

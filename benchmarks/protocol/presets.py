@@ -31,10 +31,25 @@ __all__ = ["Row", "is_placeholder", "load_presets", "preset_names", "rows_of"]
 
 FOLDER = "presets"
 STUDIES = ("zero-shot", "low-shot")
-TABLES = ("sources", "settings", "options", "tune", "augment-by-loss")  # are merged by key
-KEYS = {
-    *("extends", "include", "name", "layout", "data", "test", "validation", "filter"),
-    *("threshold", "label", "per_class", "shots", "seeds", "subset_seed", *TABLES, *STUDIES),
+KINDS: Mapping[str, tuple[type, ...]] = {  # what may stand in a preset
+    **dict.fromkeys(("extends", "name", "layout", "data", "test", "filter", "label"), (str,)),
+    **dict.fromkeys(("validation", "subset_seed"), (int, str)),
+    **dict.fromkeys(("per_class", "shots"), (int, str, list)),
+    **dict.fromkeys(("sources", "settings", "options", "tune", "augment-by-loss"), (dict,)),
+    **dict.fromkeys(("include", *STUDIES), (list,)),
+    "threshold": (float,),
+    "seeds": (int,),
+}
+ROW = {
+    **dict.fromkeys(("name", "label", "method", "real", "baseline"), (str,)),
+    "options": (dict,),
+}
+WORDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
 }
 REAL = ("few", "all")
 PLACEHOLDER = re.compile(r"<.*>")
@@ -116,14 +131,15 @@ def rows_of(preset: Mapping[str, Any], study: str) -> list[Row]:
 
 
 def _row(preset: str, content: Mapping[str, Any]) -> Row:
-    known = {"name", "label", "method", "real", "baseline", "options"}
-    unknown = sorted(content.keys() - known)
+    _check_kinds(f"a row of the preset '{preset}'", {"row": content}, {"row": (dict,)})
+    unknown = sorted(content.keys() - ROW.keys())
     if unknown or "method" not in content:
         raise GendataError(
             f"a row of the preset '{preset}' is not written as it should be",
             found=", ".join(unknown) or "no method",
-            expected=f"method and some of {', '.join(sorted(known - {'method'}))}",
+            expected=f"method and some of {', '.join(sorted(ROW.keys() - {'method'}))}",
         )
+    _check_kinds(f"a row of the preset '{preset}'", content, ROW)
     if content.get("real", "few") not in REAL:
         raise GendataError(
             f"a row of the preset '{preset}' asks for unknown real images",
@@ -153,15 +169,18 @@ def _resolved(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if name in seen:
         raise GendataError("presets extend each other", found=" -> ".join((*seen, name)))
     content = _read(name)
-    unknown = sorted(content.keys() - KEYS)
+    unknown = sorted(content.keys() - KINDS.keys())
     if unknown:
-        close = difflib.get_close_matches(unknown[0], KEYS, n=1)
+        close = difflib.get_close_matches(unknown[0], KINDS, n=1)
         raise GendataError(
             f"the preset '{name}' has unknown keys",
             found=", ".join(unknown),
-            expected=f"some of {', '.join(sorted(KEYS))}",
+            expected=f"some of {', '.join(sorted(KINDS))}",
             do=f"did you mean {close[0]}?" if close else None,
         )
+    _check_kinds(f"the preset '{name}'", content, KINDS)
+    grid = {key: value for key, value in content.get("tune", {}).items() if key != "row"}
+    _check_kinds(f"tune of the preset '{name}'", grid, dict.fromkeys(grid, (list,)))
     if "extends" not in content:
         return content
     base = _resolved(content.pop("extends"), (*seen, name))
@@ -170,6 +189,20 @@ def _resolved(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
         if table in base and table in content:
             merged[table] = {**base[table], **content[table]}
     return merged
+
+
+def _check_kinds(
+    where: str, content: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]
+) -> None:
+    """Refuses a number where there should be a table, and the like."""
+    for key, value in content.items():
+        allowed = (*kinds[key], int) if float in kinds[key] else kinds[key]
+        if isinstance(value, bool) or not isinstance(value, allowed):
+            raise GendataError(
+                f"'{key}' in {where} is not written as it should be",
+                found=repr(value),
+                expected=" or ".join(WORDS[kind] for kind in kinds[key]),
+            )
 
 
 def _read(name: str) -> dict[str, Any]:

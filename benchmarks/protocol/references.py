@@ -14,6 +14,7 @@ from gendata.registry import samplers
 __all__ = ["Source", "is_sampler", "listed", "short_name", "sources_of"]
 
 NAMED = re.compile(r"(?P<name>[^:/\\=?]+)=(?P<reference>.+)", re.DOTALL)
+SPLITS = {"train", "training", "test", "val", "validation"}
 SUFFIXES = {".pkl", ".onnx", ".pt", ".pth", ".ts", ".torchscript"}  # checkpoints, not images
 
 
@@ -72,25 +73,31 @@ def sources_of(usual: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Sour
 
 
 def _source(name: str, entry: Any, judge: str | None) -> Source:
-    if not isinstance(entry, Mapping):
+    if isinstance(entry, str):
         return Source(name, entry, filter=judge)
-    unknown = sorted(entry.keys() - {"reference", "options", "filter"})
-    if unknown or "reference" not in entry:
+    table = entry if isinstance(entry, Mapping) else {}
+    unknown = sorted(table.keys() - {"reference", "options", "filter"})
+    if unknown or not isinstance(table.get("reference"), str):
         raise GendataError(
             f"the source '{name}' is not written as it should be",
-            found=", ".join(unknown) or "no reference",
+            found=", ".join(unknown)
+            or ("no reference" if table and "reference" not in table else repr(entry)),
             expected="a reference, or a table of reference, options and filter",
         )
-    own = entry.get("filter", judge)
+    own = table.get("filter", judge)
     return Source(
-        name, entry["reference"], entry.get("options", {}), None if own == "none" else own
+        name, table["reference"], table.get("options", {}), None if own == "none" else own
     )
 
 
 def short_name(reference: Any) -> str:
-    """`embedded:fashion-gan` -> `fashion-gan`; `/data/clone` -> `clone`."""
+    """`embedded:fashion-gan` -> `fashion-gan`; `data/clone` -> `clone`; `pets/train` -> `pets`."""
     text = str(getattr(reference, "name", reference))
-    return Path(text.partition(":")[2] or text).stem or text
+    kind, _, rest = text.partition(":")
+    path = Path(rest or text)
+    if path.stem in SPLITS:  # the name of a part says nothing
+        return path.parent.name or (kind if rest else path.stem)
+    return path.stem or text
 
 
 def is_sampler(reference: Any) -> bool:

@@ -15,14 +15,20 @@ from gendata.benchmarks.protocol.arguments import Protocol
 from gendata.benchmarks.protocol.references import Source, is_sampler
 from gendata.clone import ConfidenceFilter, draw_clone
 from gendata.errors import GendataError
-from gendata.images import Subset, balanced_split, balanced_subset, open_images
+from gendata.images import (
+    Subset,
+    balanced_split,
+    balanced_subset,
+    check_same_classes,
+    open_images,
+)
 from gendata.images.loader import RESIDENT_BYTES
 from gendata.images.memory import decode_all
 from gendata.images.parquet import clone_state
 from gendata.models import load_classifier
 from gendata.samplers import load_sampler
 from gendata.training.fingerprint import fingerprint
-from gendata.types import Images
+from gendata.types import Images, Sampler
 
 __all__ = ["Bank", "NotDrawn", "clone_folder"]
 
@@ -48,9 +54,12 @@ class Bank:
 
     def draw(self) -> None:
         """Draws the clones that are missing; ranks of one launch share the work."""
-        for source in self.protocol.sources:
-            if is_sampler(source.reference) and self._drawn(source) is None:
-                self._draw(source)
+        samplers = [each for each in self.protocol.sources if is_sampler(each.reference)]
+        missing = [source for source in samplers if self._drawn(source) is None]
+        for source in missing[1:]:
+            self._sampler(source)  # a mistake shall show before the first one has drawn for hours
+        for source in missing:
+            self._draw(source)
 
     def test(self) -> Images:
         """The images that judge."""
@@ -165,22 +174,31 @@ class Bank:
         return images
 
     def _draw(self, source: Source) -> None:
-        device, judge = self.protocol.device, None
-        sampler = load_sampler(
-            source.reference, device=device, download=self.protocol.download, **source.options
-        )
+        most, sampler = self._most(), self._sampler(source)
+        judge = None
         if source.filter is not None:
-            classifier = load_classifier(source.filter, device=device)
+            classifier = load_classifier(source.filter, **self._access())
             judge = ConfidenceFilter(classifier, self.protocol.threshold, self.protocol.label)
         draw_clone(
             sampler,
-            self._most(),
+            most,
             clone_folder(self.out, self.protocol, source),
             filter=judge,
             seed=self.protocol.seed,
             extend=True,
             sampler_options=source.options,
         )
+
+    def _sampler(self, source: Source) -> Sampler:
+        """Loads a source's sampler, of the test images' classes unless the filter names others."""
+        sampler = load_sampler(source.reference, **self._access(), **source.options)
+        renamed = source.filter is not None and self.protocol.label == "classifier"
+        if sampler.classes is not None and not renamed:
+            check_same_classes(source.name, sampler.classes, "test", self.test().classes)
+        return sampler
+
+    def _access(self) -> dict[str, Any]:
+        return {"device": self.protocol.device, "download": self.protocol.download}
 
 
 def clone_folder(out: Path, protocol: Protocol, source: Source) -> Path:

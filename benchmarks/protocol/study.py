@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from gendata.benchmarks.protocol.arguments import Protocol, protocol_of
+from gendata.benchmarks.protocol.checks import check_networks, check_sets
 from gendata.benchmarks.protocol.presets import Row, load_presets
 from gendata.benchmarks.protocol.references import listed
 from gendata.benchmarks.protocol.runs import Run, roles_of
 from gendata.benchmarks.protocol.sources import Bank
-from gendata.benchmarks.protocol.sweep import Planned, Sweep
+from gendata.benchmarks.protocol.sweep import Planned, Sweep, in_runs, in_words
 from gendata.benchmarks.protocol.workers import check_jobs
 from gendata.benchmarks.tables import StudyResult, Table
 from gendata.errors import GendataError
@@ -68,7 +69,7 @@ def runs_of(
 
 
 def begin(protocols: Sequence[Protocol], out: Path, *, jobs: int, dry_run: bool) -> list[Bank]:
-    """Opens the sets of all protocols, and draws the clones unless it is a dry run.
+    """Checks all protocols, and draws their clones unless it is a dry run.
 
     Raises:
         GendataError: a preset leaves something to the user, or something does not fit.
@@ -85,6 +86,9 @@ def begin(protocols: Sequence[Protocol], out: Path, *, jobs: int, dry_run: bool)
     banks = [Bank(protocol, out) for protocol in protocols]
     if not dry_run:
         for bank in banks:
+            check_sets(bank)
+            check_networks(bank)
+        for bank in banks:
             bank.draw()
     return banks
 
@@ -94,6 +98,7 @@ def outlined(bank: Bank, runs: Sequence[Run], sweep: Sweep) -> list[Planned]:
     if bank.protocol.left_open():
         return [Planned(bank, run, None) for run in runs]
     try:
+        check_sets(bank)
         return sweep.plan(bank, runs)
     except GendataError as error:
         click.echo(f"{bank.protocol.name}: {error}", err=True)
@@ -106,8 +111,10 @@ def listing(sweep: Sweep, planned: Sequence[Planned], notes: Sequence[str] = ())
     banks = {id(each.bank): each.bank for each in planned}.values()
     left = [f"left to you: {what}" for bank in banks for what in bank.protocol.left_open()]
     estimate = outlook["estimate_seconds"]
-    time = f"about {estimate / 60:.0f} minutes" if estimate is not None else "of unknown time"
-    caption = f"{outlook['left']} of {outlook['runs']} runs are left, {time}."
+    time = f"about {in_words(estimate)}" if estimate is not None else "of unknown time"
+    caption = f"{outlook['left']} of {in_runs(outlook['runs'])} left, {time}."
+    if not outlook["left"]:
+        caption = f"{in_runs(outlook['runs'])}, all finished."
     rows = [
         (each["key"] or "-", each["run"], "finished" if each["finished"] else "to do")
         for each in outlook["list"]

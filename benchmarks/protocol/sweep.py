@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,7 +26,9 @@ from gendata.errors import GendataError
 from gendata.files import write_text
 from gendata.models.device import resolve_device
 
-__all__ = ["Planned", "Sweep", "all_ranks"]
+__all__ = ["Planned", "Sweep", "all_ranks", "in_runs", "in_words"]
+
+REASONS = 3  # that a message tells; the folder of failures has all
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
@@ -61,6 +63,8 @@ class Sweep:
         self.out, self.command, self.jobs, self.limit = out, command, jobs, limit
         self.ledger = Ledger(out)
         self.failures: dict[str, str] = {}
+        rank, ranks = _rank()
+        self._who = f"rank {rank}: " if ranks > 1 else ""
 
     @property
     def writes(self) -> bool:
@@ -93,10 +97,15 @@ class Sweep:
             missing = missing[: self.limit]
             self.limit -= len(missing)
         numbers = {key: record for key, record in done.items() if key in once}
+        left = dict(enumerate(missing))
+        if left:
+            self._say(f"training {in_runs(len(left))}{self._remaining(left.values())}")
         with _alone():
             for count, (number, found) in enumerate(self._train(missing), start=1):
-                each = missing[number]
-                self._note(each, found, f"[{count}/{len(missing)}]")
+                each = left.pop(number)
+                outcome = self._note(each, found)
+                remaining = self._remaining(left.values()) if left else ""
+                self._say(f"[{count}/{len(missing)}] {each.title}: {outcome}{remaining}")
                 if isinstance(found, dict):
                     numbers[str(each.key)] = found
         self._join_failures()
@@ -112,15 +121,23 @@ class Sweep:
         """Ends a study some of whose runs failed.
 
         Raises:
-            GendataError: which ones.
+            GendataError: which ones, and why; runs that failed for one reason are told together.
         """
-        if self.failures:
-            named = "; ".join(f"{run}: {why}" for run, why in self.failures.items())
-            raise GendataError(
-                f"{len(self.failures)} runs failed; the tables hold the others",
-                found=named,
-                do=f"see {self.out / 'failures'}; the same command tries them again",
-            )
+        if not self.failures:
+            return
+        by_reason: dict[str, list[str]] = {}
+        for run, why in self.failures.items():
+            by_reason.setdefault(why, []).append(run)
+        named = [
+            f"{runs[0]}{f' and {len(runs) - 1} more' if len(runs) > 1 else ''}: {why}"
+            for why, runs in by_reason.items()
+        ]
+        others = len(named) - REASONS
+        raise GendataError(
+            f"{in_runs(len(self.failures))} failed",
+            found="; ".join(named[:REASONS] + ([f"{others} other reasons"] if others > 0 else [])),
+            do=f"see {self.out / 'failures'}; the same command tries them again",
+        )
 
     def _train(self, missing: Sequence[Planned]) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Yields the number and the outcome of each run, as they end."""
@@ -130,19 +147,27 @@ class Sweep:
         else:
             yield from ((number, attempt(*task)) for number, task in enumerate(tasks))
 
-    def _note(self, each: Planned, found: dict[str, Any] | str, count: str) -> None:
-        """Keeps a result on the disk, or why there is none."""
-        title = each.title
+    def _note(self, each: Planned, found: dict[str, Any] | str) -> str:
+        """Keeps a result on the disk, or why there is none, and says it in words."""
         if isinstance(found, str):
-            self.failures[title] = found.strip().splitlines()[-1]
-            write_text(self.out / "failures" / f"{each.key}.txt", f"{title}\n\n{found}")
-            click.echo(f"{count} {title}: failed: {self.failures[title]}", err=True)
-            return
+            reason = found.strip().splitlines()[-1]
+            self.failures[each.title] = reason.replace(str(each.key), "…")  # one for all runs
+            write_text(self.out / "failures" / f"{each.key}.txt", f"{each.title}\n\n{found}")
+            return f"failed: {self.failures[each.title]}"
         record = record_of(each.bank.protocol, each.run, str(each.key), found, self.command)
         self.ledger.append(record)
         (self.out / "failures" / f"{each.key}.txt").unlink(missing_ok=True)
         accuracy = f"{record['accuracy']:.2%} ({record['select']}, on {record['judge']} images)"
-        click.echo(f"{count} {title}: {accuracy}, {record['seconds']:.0f} s", err=True)
+        return f"{accuracy}, {in_words(record['seconds'])}"
+
+    def _say(self, what: str) -> None:
+        """Tells people how far it is; each of several ranks tells of its own runs."""
+        click.echo(f"{self._who}{what}", err=True)
+
+    def _remaining(self, left: Iterable[Planned]) -> str:
+        """How long the runs that are left may take, as the end of a sentence."""
+        estimate = self._estimate(list(left), self.finished().values())
+        return "" if estimate is None else f"; about {in_words(estimate)} left"
 
     def _records(
         self, planned: Sequence[Planned], numbers: Mapping[str, dict[str, Any]]
@@ -174,16 +199,8 @@ class Sweep:
         unknown = [each for each in planned if each.key is None]
         keyed = {each.key: each for each in planned if each.key is not None}
         missing = [each for key, each in keyed.items() if key not in done]
-        seconds: dict[str, list[float]] = {}
-        for record in done.values():
-            seconds.setdefault(record["method"], []).append(record["seconds"])
-        every = [value for values in seconds.values() for value in values]
         left = [*missing, *unknown]
-        estimate = None
-        if every:
-            means = {method: statistics.fmean(values) for method, values in seconds.items()}
-            total = statistics.fmean(every)
-            estimate = sum(means.get(each.run.row.method, total) for each in left) / self.jobs
+        estimate = self._estimate(left, done.values())
         return {
             "runs": len(keyed) + len(unknown),
             "finished": len(keyed) - len(missing),
@@ -194,6 +211,29 @@ class Sweep:
                 for each in planned
             ],
         }
+
+    def _estimate(self, left: Sequence[Planned], done: Collection[Mapping[str, Any]]) -> Any:
+        """Seconds that runs may take, by what those of the same method took; None: who knows."""
+        if not done:
+            return None
+        seconds: dict[str, list[float]] = {}
+        for record in done:
+            seconds.setdefault(record["method"], []).append(record["seconds"])
+        means = {method: statistics.fmean(values) for method, values in seconds.items()}
+        total = statistics.fmean(record["seconds"] for record in done)
+        return sum(means.get(each.run.row.method, total) for each in left) / self.jobs
+
+
+def in_runs(number: int) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def in_words(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Choosing the weights of PG+RG on validation images, within a stated number of trainings.
 
 The candidates are trained on the first seed's images and judged on the validation images, which
-are real training images outside the few; the test images are not opened. The first candidate is
+are real training images outside the few; no test image is read. The first candidate is
 the row's own weights, the others are drawn without repetition, by seed, from the grid.
 """
 

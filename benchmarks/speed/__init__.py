@@ -15,6 +15,7 @@ from gendata.benchmarks.speed import (
     guidance_step,
     loading,
     memory,
+    method_steps,
 )
 from gendata.benchmarks.speed import official as official_code
 from gendata.benchmarks.speed.measurement import Measurement, machine
@@ -29,6 +30,7 @@ PARTS: dict[str, Callable[[], list[Measurement]]] = {
     "drawing": drawing.measure,
     "loading": loading.measure,
     "guidance-step": guidance_step.measure,
+    "methods": method_steps.measure,
     "memory": memory.measure,
 }
 
@@ -42,7 +44,7 @@ def speed(
     official: str | Path | None = None,
     **options: Any,
 ) -> StudyResult:
-    """Measures drawing, loading, a guidance step and memory beside what was promised of them.
+    """Measures drawing, loading, the methods' steps and memory beside what was promised of them.
 
     With a sampler it measures that sampler alone; with a clone of its official repository, beside
     the official code. That runs the clone's code and whatever the checkpoint carries: name only

@@ -6,20 +6,15 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from accelerate import Accelerator
 from torch.nn import functional
 
 from gendata.allocator import keep_freed_memory
 from gendata.benchmarks.speed.measurement import Measurement, median_ratio, seconds
+from gendata.benchmarks.speed.one_step import learner_and_batch
 from gendata.guidance.real_guidance import PretrainedRealGuidance, merge, project
-from gendata.images import ArrayImages, make_loader
-from gendata.models import build_network
 from gendata.training.learner import Learner
-from gendata.types import Batch
 
 __all__ = ["measure"]
-
-CLASSES = 10
 
 
 @keep_freed_memory()
@@ -31,35 +26,13 @@ def measure() -> list[Measurement]:
     ]
 
 
-def build(
-    name: str, side: int, batch_size: int, teacher_size: int
-) -> tuple[Learner, PretrainedRealGuidance, Batch]:
-    """Makes a learner, the method and one batch of random images from each source."""
-    torch.manual_seed(0)
-    loaders = {}
-    for source in ("synthetic", "real"):
-        images = torch.randint(256, (batch_size, 3, side, side), dtype=torch.uint8)
-        labels = torch.arange(batch_size) % CLASSES
-        known = ArrayImages(source, [str(c) for c in range(CLASSES)], images, labels.numpy())
-        loaders[source] = make_loader(known, batch_size, augment="none")
-    network = build_network(name, CLASSES)
-    learner = Learner(
-        network,
-        torch.optim.Adam(network.parameters(), lr=1e-4, fused=True),
-        Accelerator(cpu=not torch.cuda.is_available()),
-        classes=loaders["real"].images.classes,
-        loaders=loaders,
-    )
-    method = PretrainedRealGuidance(teacher_size=teacher_size)
-    method.prepare(learner)
-    return learner, method, {name: next(iter(each.epoch(0))) for name, each in loaders.items()}
-
-
 def compare(
     name: str, *, side: int, batch_size: int, teacher_size: int, repeats: int
 ) -> list[Measurement]:
     """Times whole steps and their parts in turn."""
-    learner, method, batch = build(name, side, batch_size, teacher_size)
+    learner, batch = learner_and_batch(name, side, batch_size)
+    method = PretrainedRealGuidance(teacher_size=teacher_size)
+    method.prepare(learner)
 
     def parts() -> None:
         for examples in batch.values():

@@ -51,10 +51,17 @@ def machine() -> str:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Times one call."""
+    """Times one call, and what it asked of a GPU."""
+    _wait()
     start = time.perf_counter()
     work()
+    _wait()
     return time.perf_counter() - start
+
+
+def _wait() -> None:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def median_ratio(

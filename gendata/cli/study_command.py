@@ -27,7 +27,7 @@ from gendata.cli.options import (
 
 __all__ = ["study_command"]
 
-# Options that mean the same in every command, whatever a study's docstring calls them.
+# Options that are written alike in every command; a study's docstring says what they do there.
 COMMON: dict[str, Callable[[Any], Any]] = {
     "seed": seed_option,
     "device": device_option,
@@ -56,11 +56,23 @@ def study_command(name: str, study: Callable[..., Any]) -> click.Command:
         echo_result(result.data, result.text(), as_json)
 
     for each in reversed(list(inspect.signature(study).parameters.values())):
+        text = helps.get(each.name, "")
         if each.name in COMMON:
             run = COMMON[each.name](run)
+            _explain(run, text)
         else:
-            run = _option(each, kinds.get(each.name, str), helps.get(each.name, ""))(run)
+            run = _option(each, kinds.get(each.name, str), text)(run)
     return click.command(name, help=summary)(run)
+
+
+def _explain(function: Any, text: str) -> None:
+    """Gives the option that was added last the study's own help, where the study has some."""
+    if text:
+        function.__click_params__[-1].help = _sentence(text)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _documentation(text: str) -> tuple[str, dict[str, str]]:
@@ -75,7 +87,7 @@ def _documentation(text: str) -> tuple[str, dict[str, str]]:
 def _option(parameter: inspect.Parameter, kind: Any, text: str) -> Callable[[Any], Any]:
     """One click option: `--per-class`, or `-o KEY=VALUE` where the study takes a mapping."""
     flag = f"--{parameter.name.replace('_', '-')}"
-    sentence = text[:1].upper() + text[1:]
+    sentence = _sentence(text)
     if parameter.name == "out":
         where = click.Path(file_okay=False, path_type=Path)
         return click.option(

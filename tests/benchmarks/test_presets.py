@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from toy_studies import PRESET, keywords, run_study, write_preset
 
+from gendata.benchmarks.protocol import sources
 from gendata.benchmarks.protocol.arguments import protocol_of
 from gendata.benchmarks.protocol.presets import load_presets, preset_names, rows_of
-from gendata.benchmarks.protocol.references import Source
+from gendata.benchmarks.protocol.references import Source, short_name
 from gendata.benchmarks.protocol.sources import clone_folder
 from gendata.benchmarks.protocol.study import runs_of
 from gendata.errors import GendataError
@@ -177,6 +178,13 @@ def test_rows_are_chosen_by_name_label_or_method(tmp_path):
         ({"jobs": 10_000}, "jobs is out of range"),
         ({"select": "target-val", "validation": None}, "needs validation images.*validation=N"),
         ({"sources": ["gan=embeded:fashion-gan"]}, "embeded"),
+        ({"epochs": 1, "methods": ["aug", "adp"]}, "the row 'adp' cannot be trained.*epochs"),
+        ({"add": [2]}, "add belongs to the study of losses.*augment_by"),
+        ({"network": "no-such-net"}, "no network is called 'no-such-net'"),
+        ({"init": "no-such-file"}, "weights file is missing"),
+        ({"shots": [2, 50]}, "too small for a class-balanced subset"),
+        ({"per_class": [2, 50]}, "too small for a class-balanced subset"),
+        ({"test": "fashion-mnist:test"}, "the class lists of 'data' and 'test' differ"),
         ({"sources": ["embedded:fashion-gan"]}, "how many images to draw"),
     ],
 )
@@ -202,6 +210,17 @@ def test_a_zero_shot_study_takes_no_method_that_needs_real_images(tmp_path):
         ('[[low-shot]]\nmethod = "aug"\nbaseline = "B"', "the baseline of 'aug' is no row"),
         ('[[low-shot]]\nmethod = "aug"\n[[low-shot]]\nmethod = "aug"', "the same name"),
         ('include = ["paper/cub"]\ndata = "x"', "includes others and has settings.*data"),
+        ('include = "paper/cub"', "'include' in the preset.*found 'paper/cub'; expected a list"),
+        ("extends = 3", "'extends' in the preset.*found 3; expected a text"),
+        ("settings = 3", "'settings' in the preset.*expected a table"),
+        ('threshold = "high"', "'threshold' in the preset.*found 'high'; expected a number"),
+        ("seeds = true", "'seeds' in the preset.*found True; expected a whole number"),
+        ("validation = 1.5", "'validation' in.*expected a whole number or a text"),
+        ("tune = { lambda1 = 3 }", "'lambda1' in tune of the preset.*expected a list"),
+        ("low-shot = 3", "'low-shot' in the preset.*expected a list"),
+        ("low-shot = [3]", "a row of the preset.*found 3; expected a table"),
+        ('[[low-shot]]\nmethod = "rg"\noptions = 3', "'options' in a row.*expected a table"),
+        ('extends = "fashion-mnist"\nsources = { a = 3 }', "the source 'a' is not.*found 3"),
     ],
 )
 def test_presets_with_mistakes(text, message, tmp_path):
@@ -209,6 +228,43 @@ def test_presets_with_mistakes(text, message, tmp_path):
     path.write_text(text)
     with pytest.raises(GendataError, match=message):
         run_study("low-shot", tmp_path / "out", preset=str(path), dry_run=True)
+
+
+def test_a_threshold_may_be_a_whole_number(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('extends = "fashion-mnist"\nthreshold = 0\n')
+    assert protocols(str(path), "low-shot")[0].threshold == 0
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("pets/train", "pets"),
+        ("imagefolder:pets/test", "pets"),
+        ("cifar10:train", "cifar10"),
+        ("train", "train"),
+        ("data/pets.npz", "pets"),
+        ("embedded:fashion-gan", "fashion-gan"),
+    ],
+)
+def test_data_are_not_called_by_the_name_of_their_part(reference, name):
+    assert short_name(reference) == name
+
+
+def test_a_sampler_of_other_classes_is_refused_before_it_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "draw_clone", lambda *_, **__: pytest.fail("it drew"))
+    given = keywords(tmp_path, sources=["gan=embedded:fashion-gan"], per_class=[1])
+    with pytest.raises(GendataError, match="the class lists of 'gan' and 'test' differ"):
+        run_study("zero-shot", tmp_path / "out", **given)
+
+
+def test_every_sampler_is_looked_at_before_one_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "draw_clone", lambda *_, **__: pytest.fail("it drew"))
+    real = {"data": "fashion-mnist:train", "test": "fashion-mnist:test"}
+    both = ["gan=embedded:fashion-gan", f"other=folder:{tmp_path / 'nowhere'}"]
+    given = {**keywords(tmp_path), **real, "sources": both, "per_class": [1], "methods": ["fake"]}
+    with pytest.raises(GendataError, match="no images at"):
+        run_study("zero-shot", tmp_path / "out", **given)
 
 
 def test_sources_get_names_of_their_own(tmp_path):

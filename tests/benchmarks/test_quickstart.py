@@ -94,7 +94,7 @@ def test_images_in_folders(folder):
     pairs = [
         word
         for name in ("data", "samplers", "per_class", "shots", "epochs", "seeds", "device")
-        for word in ("-o", f"{name}={options[name]}")
+        for word in (f"--{name.replace('_', '-')}", str(options[name]))
     ]
     bench = CliRunner().invoke(main, ["bench", "quickstart", *pairs, "--out", str(out), "--json"])
     assert json.loads(bench.stdout)["command"] == first["command"]

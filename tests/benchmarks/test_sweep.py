@@ -23,6 +23,7 @@ from gendata.benchmarks.protocol.references import Source
 from gendata.benchmarks.protocol.runs import Ledger, key_of
 from gendata.benchmarks.protocol.sources import Bank
 from gendata.benchmarks.protocol.study import runs_of
+from gendata.benchmarks.protocol.sweep import in_runs, in_words
 from gendata.errors import GendataError
 from gendata.images.export import export_images
 from gendata.training.run_folder import RunFolder
@@ -91,7 +92,7 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "train", fails)
-        with pytest.raises(GendataError, match="1 runs failed.*Aug.*ZeroDivisionError: a fault"):
+        with pytest.raises(GendataError, match="1 run failed.*Aug.*ZeroDivisionError: a fault"):
             run_study("low-shot", tmp_path / "out", **given)
     (trace,) = (tmp_path / "out" / "failures").iterdir()
     assert "Traceback" in trace.read_text() and "Aug., seed 0" in trace.read_text()
@@ -99,6 +100,58 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path, monkeypatch):
     mended = run_study("low-shot", tmp_path / "out", **given)
     assert {row for row, *_ in accuracies(mended)} == {"Synthetic", "Aug.", "RG"}
     assert not any((tmp_path / "out" / "failures").iterdir())
+
+
+def test_runs_that_fail_for_one_reason_are_told_together(tmp_path, monkeypatch):
+    def fails(**options):
+        raise GendataError(f"no {options['method']} today in {options['out'].name}")
+
+    monkeypatch.setattr(runs, "train", fails)
+    given = keywords(tmp_path, methods=["fake", "aug"], seeds=3)
+    with pytest.raises(GendataError) as caught:
+        run_study("low-shot", tmp_path / "out", **given)
+    message = str(caught.value)
+    assert message.startswith("6 runs failed; found ")
+    assert message.count("no fake today") == message.count("no aug today") == 1
+    assert "Synthetic, seed 0 and 2 more: no fake today" in message
+    assert len(list((tmp_path / "out" / "failures").iterdir())) == 6
+
+
+def test_progress_tells_what_is_left_and_for_how_long(tmp_path, monkeypatch, capsys):
+    seconds = {"fake": 60.0, "aug": 600.0}
+    perform = runs.perform
+
+    def slowly(bank, run, key):
+        return {**perform(bank, run, key), "seconds": seconds[run.row.method]}
+
+    monkeypatch.setattr(workers, "perform", slowly)
+    given = keywords(tmp_path, methods=["fake", "aug"], seeds=2)
+    run_study("low-shot", tmp_path / "out", **given)
+    first, *runs_told = capsys.readouterr().err.splitlines()[:5]
+    assert first == "training 4 runs"
+    assert [line[:5] for line in runs_told] == [f"[{n}/4]" for n in (1, 2, 3, 4)]
+    left = [line.partition("; ")[2] for line in runs_told]
+    assert left == [
+        "about 3 min left",  # nobody knows yet that aug takes longer
+        "about 2 min left",
+        "about 10 min left",
+        "",
+    ]
+    again = run_study("low-shot", tmp_path / "out", dry_run=True, **given)
+    assert "4 runs, all finished." in again.text()
+    run_study("low-shot", tmp_path / "out", **given)
+    assert "training" not in capsys.readouterr().err
+
+
+def test_times_in_words():
+    assert [in_words(each) for each in (0.2, 99, 100, 5999, 6001)] == [
+        "0 s",
+        "99 s",
+        "2 min",
+        "100 min",
+        "1.7 h",
+    ]
+    assert (in_runs(1), in_runs(2)) == ("1 run", "2 runs")
 
 
 def test_limit_stops_after_so_many_new_runs(tmp_path):

@@ -4,16 +4,16 @@ import math
 
 import pytest
 import torch
+from resuming import assert_same_training, killed_and_resumed
 from two_domains import (
     accuracies,
     assert_descended,
+    assert_real_labels_unread,
     copied,
     few_of_two_domains,
-    killed_and_resumed,
     small_learner,
     two_batches,
     two_domains,
-    with_other_labels,
 )
 
 import gendata
@@ -111,16 +111,7 @@ def test_a_step_makes_each_player_better_at_its_own_aim():
 
 @pytest.mark.parametrize("views", [0, 2])
 def test_no_label_of_a_real_image_is_read(views):
-    images = few_of_two_domains()
-    options = {"method": "adda", "epochs": 4, "views": views, "progress": False}
-    one = gendata.train(**images, **options)
-    images["real"] = with_other_labels(images["real"])
-    two = gendata.train(**images, **options)
-    assert all(map(torch.equal, copied(one.network), copied(two.network)))
-    assert one.history[-1]["sources"] == "synthetic+real"
-    images["synthetic"] = with_other_labels(images["synthetic"])
-    three = gendata.train(**images, **options)
-    assert not all(map(torch.equal, copied(one.network), copied(three.network)))
+    assert_real_labels_unread("adda", views=views)
 
 
 def test_the_encoder_moves_in_the_second_stage_and_the_classifier_does_not():
@@ -149,10 +140,7 @@ def test_a_killed_run_goes_on_with_its_source_encoder(monkeypatch, tmp_path):
         whole, resumed = killed_and_resumed(
             monkeypatch, AdversarialDiscriminativeAdaptation, options, 0.75
         )
-        for name, expected in whole.network.state_dict().items():
-            assert torch.equal(resumed.network.state_dict()[name], expected), name
-        records = [record["loss"] for record in whole.history]
-        assert records == [record["loss"] for record in resumed.history]
+        assert_same_training(whole, resumed)
 
 
 @pytest.mark.parametrize(

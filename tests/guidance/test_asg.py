@@ -5,28 +5,20 @@ import math
 
 import pytest
 import torch
+from resuming import assert_same_training, assert_same_weights, killed_and_resumed
 from torch.nn import functional
 from toys import PoisonedLabels, toy_images
+from two_domains import assert_backbone_rate
 
 import gendata
 from gendata.errors import GendataError
 from gendata.guidance.asg import ASG, proxy_divergence
 from gendata.images import make_loader
 from gendata.models import build_network
-from gendata.models.weights import save_weights
 from gendata.training.learner import Learner
 from gendata.training.processes import start_accelerator
 
 RUN = {"epochs": 4, "batch_size": 32, "method": "asg", "progress": False, "views": 2}
-
-
-@pytest.fixture
-def teacher(tmp_path):
-    """A teacher of seven classes with features as wide as those of a small-cnn."""
-    torch.manual_seed(5)
-    path = tmp_path / "teacher.safetensors"
-    save_weights(build_network("small-cnn", 7).backbone, path)
-    return f"small-cnn:{path}"
 
 
 def learner_of(network, count=24, views=0):
@@ -87,7 +79,7 @@ def test_half_precision_logits_are_compared_in_float32():
 @pytest.mark.parametrize(("network", "views"), [("small-cnn", 0), ("cifar-resnet20", 2)])
 def test_a_step_equals_its_restatement(teacher, network, views):
     learner, method = prepared(network, views, teacher=teacher, asg_weight=0.7)
-    frozen = method.features.teacher.network
+    frozen = method.teacher_logits.teacher.network
     reference, layers = copy.deepcopy(learner.bare), copy.deepcopy(learner.added)
     optimizer = torch.optim.SGD([*reference.parameters(), *layers.parameters()], lr=0.1)
     learner.network.train(), reference.train()
@@ -114,7 +106,7 @@ def test_a_step_equals_its_restatement(teacher, network, views):
 def test_a_student_of_the_teachers_width_uses_its_frozen_layer(teacher):
     learner, method = prepared(teacher=teacher)
     assert len(learner.added) == 0
-    layer = method.features.teacher.classifier
+    layer = method.teacher_logits.teacher.classifier
     before = layer.weight.clone()
     for examples in learner.loaders["synthetic"].epoch(0):
         method.step({"synthetic": examples}, 0.0)
@@ -133,24 +125,14 @@ def test_a_student_of_another_width_trains_a_layer_of_its_own():
 
 
 def test_the_backbone_learns_at_its_own_rate(teacher):
-    moved = {}
-    for rate in (1.0, 0.1):
-        learner, method = prepared(teacher=teacher, backbone_rate=rate)
-        learner.set_learning_rate(0.1)
-        before = {name: p.detach().clone() for name, p in learner.bare.named_parameters()}
-        method.step({"synthetic": next(iter(learner.loaders["synthetic"].epoch(0)))}, 0.0)
-        moved[rate] = {n: p.detach() - before[n] for n, p in learner.bare.named_parameters()}
-    for name, full in moved[1.0].items():
-        factor = 1.0 if ".linear." in name else 0.1
-        torch.testing.assert_close(moved[0.1][name], factor * full, atol=1e-7, rtol=1e-2)
+    assert_backbone_rate(lambda rate: prepared(teacher=teacher, backbone_rate=rate))
 
 
 def test_a_weight_of_zero_is_plain_training_on_synthetic_images(teacher):
     images = {"synthetic": toy_images("s", 66, 0), "real": PoisonedLabels()}
     found = gendata.train(**images, **RUN, teacher=teacher, asg_weight=0)
     plain = gendata.train(**images, **{**RUN, "method": "fake"})
-    for mine, theirs in zip(found.network.parameters(), plain.network.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    assert_same_weights(found, plain)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -158,20 +140,9 @@ def test_killed_and_resumed_ends_with_the_same_weights(tmp_path, monkeypatch, op
     """The layer of the student's own is part of what must come back."""
     images = {"synthetic": toy_images("s", 66, 0, noise=90), "test": toy_images("t", 30, 1)}
     options = {**RUN, "optimizer": optimizer, "backbone_rate": 0.5, "asg_weight": 50}
-    whole = gendata.train(**images, **options)
-
-    def interrupted(_, record):
-        if record["epoch"] == 3:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("gendata.training.loop.Run._consider", interrupted)
-        gendata.train(**images, **options, out=tmp_path / "run")
-    resumed = gendata.train(**images, **options, out=tmp_path / "run")
-    for mine, theirs in zip(whole.history, resumed.history, strict=True):
-        assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}
-    for mine, theirs in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    options["out"] = tmp_path / "run"
+    whole, resumed = killed_and_resumed(monkeypatch, ASG, {**images, **options}, at=0.7)
+    assert_same_training(whole, resumed)
 
 
 def test_the_published_settings_are_taken_together():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from method_options import options_for, save_teacher
+from resuming import assert_same_training, killed, without_time
 from torch import nn
 from toys import CLASSES, PoisonedLabels, toy_images
 
@@ -50,24 +51,13 @@ ZERO_SHOT = [name for name in methods.names() if sources_of(name) == {"synthetic
 WITH_REAL = [name for name in methods.names() if name not in ZERO_SHOT]
 
 
-def domain(name, count, seed, contrast, brightness):
-    """Noisy images (16x16) of a bright left half, middle or top half, in some light."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(count) % 3
-    patterns = torch.zeros(3, 3, 16, 16)
-    patterns[0, :, :, :8] = patterns[1, :, 4:12] = patterns[2, :, :8] = contrast
-    noise = 60 * torch.randn(count, 3, 16, 16, generator=generator)
-    pixels = patterns[labels] + brightness + noise
-    return ArrayImages(name, CLASSES, pixels.clamp(0, 255).to(torch.uint8), labels.numpy())
-
-
 @pytest.fixture(scope="module")
 def images():
     """Synthetic images of high contrast; real ones are paler, and what is learnt carries badly."""
     return {
-        "synthetic": domain("synthetic", 96, 0, contrast=200, brightness=0),
-        "real": domain("real", 30, 1, contrast=100, brightness=60),
-        "test": domain("test", 150, 2, contrast=100, brightness=60),
+        "synthetic": toy_images("synthetic", 96, 0),
+        "real": toy_images("real", 30, 1, contrast=100, brightness=60),
+        "test": toy_images("test", 150, 2, contrast=100, brightness=60),
     }
 
 
@@ -102,17 +92,12 @@ def weights_of(result):
     return torch.cat([value.flatten().float() for value in result.network.state_dict().values()])
 
 
-def without_time(result):
-    return [{**record, "seconds": 0} for record in result.history]
-
-
 @pytest.mark.parametrize("name", methods.names())
 def test_one_seed_is_one_result(name, images, trained, train):
     first, other = (trained(name, seed) for seed in SEEDS)
     again = train(name, seed=SEEDS[0])
     assert weights_of(first).isfinite().all()
-    assert torch.equal(weights_of(first), weights_of(again))
-    assert without_time(first) == without_time(again)
+    assert_same_training(first, again)
     assert not torch.equal(weights_of(first), weights_of(other))
     assert first.history[-1]["loss"] < first.history[0]["loss"]
     assert [record["epoch"] for record in first.history] == list(range(1, 9))
@@ -145,22 +130,11 @@ def test_real_images_help_where_the_domains_differ(name, trained):
 def test_killed_and_resumed_in_the_first_and_the_last_stage(
     name, trained, train, tmp_path, monkeypatch
 ):
-    method = methods.get(name)
-    step = method.step
-    for killed_at in (0.15, 0.87):  # early, and in the last of eight epochs
-
-        def stop(self, batch, progress, killed_at=killed_at):
-            if progress >= killed_at:
-                raise KeyboardInterrupt
-            return step(self, batch, progress)
-
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(method, "step", stop)
+    for share in (0.15, 0.87):  # early, and in the last of eight epochs
+        with killed(monkeypatch, methods.get(name), at=share):
             train(name, seed=SEEDS[0], out=tmp_path / "run")
     resumed = train(name, seed=SEEDS[0], out=tmp_path / "run")
-    whole = trained(name)
-    assert torch.equal(weights_of(resumed), weights_of(whole))
-    assert without_time(resumed) == without_time(whole)
+    assert_same_training(resumed, trained(name))
 
 
 @pytest.mark.parametrize("name", methods.names())

@@ -6,8 +6,10 @@ from collections import deque
 
 import pytest
 import torch
+from resuming import assert_same_training, assert_same_weights, killed_and_resumed
 from torch.nn import functional
 from toys import PoisonedLabels, toy_images
+from two_domains import assert_backbone_rate
 
 import gendata
 from gendata.errors import GendataError
@@ -20,15 +22,6 @@ from gendata.training.processes import start_accelerator
 
 RUN = {"epochs": 4, "batch_size": 32, "method": "csg", "progress": False, "views": 2}
 EMBEDDED = {"network": "embedded:efficientnet-lite0", "init": "imagenet", "batch_norm": "freeze"}
-
-
-@pytest.fixture
-def teacher(tmp_path):
-    """Weights for a frozen small-cnn of seven classes."""
-    torch.manual_seed(5)
-    path = tmp_path / "teacher.safetensors"
-    save_weights(build_network("small-cnn", 7).backbone, path)
-    return f"small-cnn:{path}"
 
 
 def prepared(network="small-cnn", count=24, init="random", **options):
@@ -257,28 +250,16 @@ def test_a_weight_of_zero_is_plain_training_on_synthetic_images(teacher):
     images = {"synthetic": toy_images("s", 66, 0), "real": PoisonedLabels()}
     found = gendata.train(**images, **RUN, teacher=teacher, csg_weight=0)
     plain = gendata.train(**images, **{**RUN, "method": "fake"})
-    for mine, theirs in zip(found.network.parameters(), plain.network.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    assert_same_weights(found, plain)
 
 
 def test_killed_and_resumed_ends_with_the_same_weights(teacher, tmp_path, monkeypatch):
     """The queue and the keys' projections are part of what must come back."""
     images = {"synthetic": toy_images("s", 66, 0, noise=90), "test": toy_images("t", 30, 1)}
     options = {**RUN, "teacher": teacher, "csg_weight": 1, "csg_queue": 40, "csg_momentum": 0.9}
-    whole = gendata.train(**images, **options)
-
-    def interrupted(_, record):
-        if record["epoch"] == 3:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("gendata.training.loop.Run._consider", interrupted)
-        gendata.train(**images, **options, out=tmp_path / "run")
-    resumed = gendata.train(**images, **options, out=tmp_path / "run")
-    for mine, theirs in zip(whole.history, resumed.history, strict=True):
-        assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}
-    for mine, theirs in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    options["out"] = tmp_path / "run"
+    whole, resumed = killed_and_resumed(monkeypatch, CSG, {**images, **options}, at=0.7)
+    assert_same_training(whole, resumed)
 
 
 def test_half_precision_maps_are_compared_in_float32(teacher):
@@ -342,13 +323,4 @@ def test_options_are_checked(options, named):
 
 
 def test_the_backbone_learns_at_its_own_rate(teacher):
-    moved = {}
-    for rate in (1.0, 0.1):
-        learner, method = prepared(teacher=teacher, backbone_rate=rate)
-        learner.set_learning_rate(0.1)
-        before = {name: p.detach().clone() for name, p in learner.bare.named_parameters()}
-        method.step({"synthetic": next(iter(learner.loaders["synthetic"].epoch(0)))}, 0.0)
-        moved[rate] = {n: p.detach() - before[n] for n, p in learner.bare.named_parameters()}
-    for name, full in moved[1.0].items():
-        factor = 1.0 if ".linear." in name else 0.1
-        torch.testing.assert_close(moved[0.1][name], factor * full, atol=1e-7, rtol=1e-2)
+    assert_backbone_rate(lambda rate: prepared(teacher=teacher, backbone_rate=rate))

@@ -4,16 +4,16 @@ import math
 
 import pytest
 import torch
+from resuming import assert_same_training, killed_and_resumed
 from two_domains import (
     accuracies,
     assert_descended,
+    assert_real_labels_unread,
     copied,
     few_of_two_domains,
-    killed_and_resumed,
     small_learner,
     two_batches,
     two_domains,
-    with_other_labels,
 )
 
 import gendata
@@ -151,16 +151,7 @@ def test_the_entropy_alone_acts_at_the_start_of_the_second_stage():
 
 
 def test_no_label_of_a_real_image_is_read():
-    images = few_of_two_domains()
-    options = {"method": "dada", "epochs": 4, "progress": False}
-    one = gendata.train(**images, **options)
-    images["real"] = with_other_labels(images["real"])
-    two = gendata.train(**images, **options)
-    assert all(map(torch.equal, copied(one.network), copied(two.network)))
-    assert one.history[-1]["sources"] == "synthetic+real"
-    images["synthetic"] = with_other_labels(images["synthetic"])
-    three = gendata.train(**images, **options)
-    assert not all(map(torch.equal, copied(one.network), copied(three.network)))
+    assert_real_labels_unread("dada")
 
 
 def test_the_first_stage_is_the_synthetic_baseline_bit_for_bit():
@@ -184,10 +175,7 @@ def test_a_killed_run_goes_on_where_its_second_stage_was(monkeypatch, tmp_path):
     whole, resumed = killed_and_resumed(
         monkeypatch, DiscriminativeAdversarialAdaptation, options, 0.75
     )
-    for name, expected in whole.network.state_dict().items():
-        assert torch.equal(resumed.network.state_dict()[name], expected), name
-    records = [record["target_loss"] for record in whole.history[2:]]
-    assert records == [record["target_loss"] for record in resumed.history[2:]]
+    assert_same_training(whole, resumed)
 
 
 def test_another_tap_is_one_clear_error():

@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
+from resuming import assert_same_training, killed_and_resumed
 from torch.nn import functional
 from two_domains import (
     accuracies,
     assert_descended,
     copied,
     few_of_two_domains,
-    killed_and_resumed,
     small_learner,
     two_batches,
     two_domains,
@@ -144,10 +144,7 @@ def test_a_killed_run_goes_on_with_its_discriminator(monkeypatch, tmp_path):
     options = {**few_of_two_domains(), "method": "dann", "epochs": 3, "progress": False}
     options |= {"out": tmp_path / "run", "batch_size": 24, "discriminator_width": 8}
     whole, resumed = killed_and_resumed(monkeypatch, DomainAdversarialTraining, options, 0.6)
-    for name, expected in whole.network.state_dict().items():
-        assert torch.equal(resumed.network.state_dict()[name], expected), name
-    records = [record["domain_loss"] for record in whole.history]
-    assert records == [record["domain_loss"] for record in resumed.history]
+    assert_same_training(whole, resumed)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ import signal
 
 import pytest
 import torch
+from resuming import assert_same_training, killed
 from toys import toy_images
 
 import gendata
 from gendata.errors import GendataError
+from gendata.registry import methods
 
 IMAGES = {"synthetic": (66, 0), "real": (18, 1), "test": (30, 2), "validation": (30, 3)}
 OPTIONS = {"epochs": 4, "batch_size": 32, "schedule": "cosine"}
@@ -39,10 +41,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(
         assert codes == [-signal.SIGKILL]
         assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == epoch
     resumed = gendata.train(**images, **options)
-    for name, expected in whole.network.state_dict().items():
-        assert torch.equal(resumed.network.state_dict()[name], expected), name
-    for mine, theirs in zip(whole.history, resumed.history, strict=True):
-        assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}
+    assert_same_training(whole, resumed)
     assert not (tmp_path / "run" / "state.pt").exists()
 
 
@@ -111,18 +110,12 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(images, tmp_path):
 
 def test_a_damaged_state_is_one_clear_error(images, tmp_path, monkeypatch):
     options = {"method": "fake", **OPTIONS, "out": tmp_path, "progress": False}
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("gendata.training.loop.Run._consider", interrupt_in_third_epoch)
+    with killed(monkeypatch, methods.get("fake"), at=0.6):
         gendata.train(**images, **options)
     state = tmp_path / "state.pt"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(GendataError, match="damaged"):
         gendata.train(**images, **options)
-
-
-def interrupt_in_third_epoch(_, record):
-    if record["epoch"] == 3:
-        raise KeyboardInterrupt
 
 
 def test_what_a_folder_holds(images, tmp_path):
@@ -158,5 +151,4 @@ def test_a_full_disk_is_one_clear_error_and_keeps_the_state_before(images, tmp_p
     assert not list((tmp_path / "run").glob(".*.tmp"))
     resumed = gendata.train(**images, **options)
     whole = gendata.train(**images, **{**options, "out": None})
-    for mine, theirs in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    assert_same_training(whole, resumed)

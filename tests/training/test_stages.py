@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from resuming import assert_same_training, killed
 from torch import nn
 from toys import toy_images
 
@@ -68,20 +69,11 @@ def test_a_stage_begins_once_even_where_the_run_is_resumed_in_it(
     assert [number for number, _ in registered[0].begun] == [0, 1]
 
     options["out"] = tmp_path / "run"
-    step = TwoStages.step
-
-    def stop_in_the_last_epoch(self, batch, progress):
-        if progress >= 0.75:
-            raise KeyboardInterrupt
-        return step(self, batch, progress)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TwoStages, "step", stop_in_the_last_epoch)
+    with killed(monkeypatch, TwoStages, at=0.75):
         gendata.train(**images, **options)
     resumed = gendata.train(**images, **options)
     assert registered[1].begun == registered[0].begun and registered[2].begun == []
-    for name, expected in whole.network.state_dict().items():
-        assert torch.equal(resumed.network.state_dict()[name], expected), name
+    assert_same_training(whole, resumed)
     for mine, theirs in zip(
         registered[0].head.parameters(), registered[2].head.parameters(), strict=True
     ):
