@@ -42,7 +42,7 @@ from torch.nn import functional
 from gendata.guidance.adversarial import ramp
 from gendata.registry import methods
 from gendata.training.learner import Learner
-from gendata.training.options import check_number
+from gendata.training.options import check_flag, check_number
 from gendata.types import Batch, Output, Stage
 
 __all__ = ["DomainAdversarialTraining", "domain_loss", "reverse_gradient"]
@@ -84,6 +84,7 @@ class DomainAdversarialTraining:
     discriminator_rate: float = 1.0
 
     def __post_init__(self) -> None:
+        check_flag("use_real_labels", self.use_real_labels)
         check_number("domain_weight", self.domain_weight, 0)
         check_number("discriminator_width", self.discriminator_width, 1, whole=True)
         check_number("discriminator_rate", self.discriminator_rate, 0)

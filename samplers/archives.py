@@ -9,9 +9,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from gendata.errors import GendataError
 from gendata.samplers.records import Refused, brief
 
-__all__ = ["Content", "archive_parts", "file_content"]
+__all__ = ["Content", "Unchanged", "archive_parts", "file_content"]
 
 Content = bytes | mmap.mmap  # a file's: in memory, or mapped into it
 ZIP = b"PK"
@@ -34,6 +35,34 @@ def file_content(path: Path) -> Content:
                 pass
         file.seek(0)
         return file.read()
+
+
+class Unchanged:
+    """A file that must stay as it is while a map of it is in use.
+
+    To read beyond the end of a file that was cut short kills the process (SIGBUS), and of one that
+    is written over a part is old and a part new. A training that saves over its own checkpoint
+    does both.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._before = path, _state(path)
+
+    def check(self) -> None:
+        """Raises a GendataError if the file is another one now."""
+        if _state(self.path) != self._before:
+            raise GendataError(
+                f"{self.path} changed while it was read",
+                do="wait until the program that writes it is done, or read a copy",
+            )
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class _Directory:

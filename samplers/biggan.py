@@ -185,4 +185,5 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    return tensor.layout is torch.strided and tensor.device.type == "cpu"
+    has_numbers = not (tensor.is_quantized or tensor.is_complex())
+    return has_numbers and tensor.layout is torch.strided and tensor.device.type == "cpu"

@@ -55,6 +55,9 @@ DTYPES = {
 }
 
 
+LARGEST = 1e6  # of numbers that images depend on
+
+
 class DiffusionSampler:
     """A pipeline as a `gendata.types.Sampler`.
 
@@ -193,6 +196,7 @@ def load_diffusers(
         download: fetch a repository that is not on this machine.
     """
     where, names = resolve_device(device), class_names(classes)
+    _check("scheduler", scheduler, isinstance(scheduler, str | None), "a name, such as ddim")
     precision = _precision(dtype, where)
     place = locate_pipeline(path, _parts, download=download)
     index = read_index(place.folder)
@@ -205,7 +209,8 @@ def load_diffusers(
         )
         compile_unet(texts.pipe.unet, compile, where)
         numbers = {"steps": steps, "guidance": guidance, "eta": eta, "settings": settings}
-        return build_prompt_sampler(texts, place, where, classes=names, options=options, **numbers)
+        given = {**numbers, "classes": names, "options": options, "download": download}
+        return build_prompt_sampler(texts, place, where, **given)
     for option, value in asdict(options).items():
         _check(option, value, value is None, "nothing: this pipeline takes no text")
     pipeline = open_pipeline(place.folder, precision)
@@ -262,7 +267,8 @@ def _is_transformer(pipeline: Pipeline) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(float(str(value))) <= LARGEST
 
 
 def _check(option: str, value: object, good: bool, expected: str) -> None:
@@ -271,7 +277,7 @@ def _check(option: str, value: object, good: bool, expected: str) -> None:
 
 
 def _precision(dtype: str, device: torch.device) -> torch.dtype:
-    _check("dtype", dtype, dtype in DTYPES, " or ".join(DTYPES))
+    _check("dtype", dtype, dtype in list(DTYPES), " or ".join(DTYPES))
     on_cpu = device.type == "cpu" and dtype != "float32"
     _check("dtype", dtype, not on_cpu, "float32 on a CPU")
     return DTYPES[dtype]

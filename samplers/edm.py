@@ -249,6 +249,7 @@ def load_edm(
         compile: whether `torch.compile` makes the network's code; images then differ in rounding.
     """
     where = resolve_device(device)
+    _check("network", network, isinstance(network, str), "a name, such as ema")
     denoiser = _open(Path(path), network).cast(_precision(dtype, where))
     given = {
         "steps": steps,
@@ -302,7 +303,9 @@ def _record(path: Path, network: str) -> Record:
 
 def _settings(given: dict[str, Any], preset: str | None, denoiser: Denoiser) -> dict[str, float]:
     """Resolves options, preset and defaults, and keeps the noise within what the network knows."""
-    _check("preset", preset, preset in PRESETS, " or ".join(str(key) for key in PRESETS if key))
+    _check(
+        "preset", preset, preset in list(PRESETS), " or ".join(str(key) for key in PRESETS if key)
+    )
     settings = {**DEFAULTS, **PRESETS[preset]}
     settings.update((key, value) for key, value in given.items() if value is not None)
     for key, value in settings.items():
@@ -327,7 +330,7 @@ def _settings(given: dict[str, Any], preset: str | None, denoiser: Denoiser) -> 
 
 
 def _precision(dtype: str, device: torch.device) -> torch.dtype:
-    _check("dtype", dtype, dtype in DTYPES, " or ".join(DTYPES))
+    _check("dtype", dtype, dtype in list(DTYPES), " or ".join(DTYPES))
     on_cpu = device.type == "cpu" and dtype != "float32"
     _check("dtype", dtype, not on_cpu, "float32 on a CPU")
     return DTYPES[dtype]

@@ -106,6 +106,7 @@ def load_folder(
     *,
     device: str | torch.device = "auto",
     resolution: int | None = None,
+    download: bool = False,
     **options: Any,
 ) -> FolderSampler:
     """Loads an image set as a sampler.
@@ -115,9 +116,10 @@ def load_folder(
         device: "auto", "cpu", "cuda", …
         resolution: side in pixels that the shorter side is resized to, the centre square cut
             out; None: the images are squares of one size, and stay as they are.
+        download: fetch a known set that is not on this machine.
         **options: those of `gendata.open_images`.
     """
-    images = open_images(ref, **options)
+    images = open_images(ref, download=download, **options)
     if not len(images):
         raise GendataError(f"'{ref}' holds no images")
     if resolution is not None and not (isinstance(resolution, int) and resolution >= 1):

@@ -85,6 +85,10 @@ def inspect_checkpoint(path: str | Path) -> Inspection:
         raise GendataError("a checkpoint is missing", found=f"nothing at {brief(path)}")
     if _is_safetensors(path):
         return _safetensors(path)
+    if path.suffix == ".onnx":
+        raise GendataError(
+            f"{path} is a graph, of which nothing is told here", do=f"draw from it as onnx:{path}"
+        )
     reading = read_with_notes(path, programs=True, mapped=True)
     if reading.program:
         return _torchscript(path, reading)

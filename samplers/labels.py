@@ -9,14 +9,21 @@ from torch import Tensor
 
 from gendata.errors import GendataError
 
-__all__ = ["check_labels", "class_names"]
+__all__ = ["LARGEST_LATENT", "check_labels", "class_names"]
+
+MOST_CLASSES = 1_000_000
+LARGEST_LATENT = 1 << 24  # numbers that one image may be drawn from
 
 
 def class_names(classes: int | Sequence[object] | None) -> list[str] | None:
     """Turns a count into the names "0", "1", …, and a sequence into strings; None stays."""
     if isinstance(classes, int):
-        if classes < 1:
-            raise GendataError("bad option classes", found=classes, expected="at least 1")
+        if isinstance(classes, bool) or not 1 <= classes <= MOST_CLASSES:
+            raise GendataError(
+                "bad option classes",
+                found=classes,
+                expected=f"at least 1, at most {MOST_CLASSES:,}",
+            )
         return [str(label) for label in range(classes)]
     if isinstance(classes, str) or not isinstance(classes, Sequence | None):
         raise GendataError(

@@ -25,6 +25,7 @@ from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
+from gendata.samplers.archives import Unchanged
 from gendata.samplers.compilation import compile_network, compile_setting
 from gendata.samplers.labels import check_labels
 from gendata.samplers.networks.lsgm_decoder import Decoder, build_decoder, decoder_tensors
@@ -181,6 +182,7 @@ def load_lsgm(
         "half": half,
     }
     _check_settings(settings)
+    file = Unchanged(path)
     content = read_checkpoint(path, mapped=True)
     arguments = _arguments(content, path)
     dataset = arguments.values.get("dataset")
@@ -188,7 +190,7 @@ def load_lsgm(
     if eps is None:
         settings["eps"] = LATEST_TIMES.get(dataset, LATEST_TIME)
     diffusion = build_diffusion(arguments)
-    score, decoder = _networks(content, arguments, averaged, path)
+    score, decoder = _networks(content, arguments, averaged, file)
     card = Card(
         title=f"LSGM {dataset}",
         origin=str(path),
@@ -196,13 +198,15 @@ def load_lsgm(
         sha256=digest_of(path),
         settings={**settings, "ema": averaged, "sde": diffusion.kind, **compile_setting(compile)},
     )
+    file.check()  # now that it has been copied and its digest taken
     name = f"lsgm:{path}"
     return LsgmSampler(score, decoder, diffusion, settings, name, card, target, compile)
 
 
 def _networks(
-    content: Mapping[str, Any], arguments: Arguments, averaged: bool, path: Path
+    content: Mapping[str, Any], arguments: Arguments, averaged: bool, file: Unchanged
 ) -> tuple[ScoreNetwork, Decoder]:
+    path = file.path
     vae = _tensors(content, "vae_state_dict", path)
     dae = _tensors(content, "dae_state_dict", path)
     decoder = build_decoder(arguments, vae)
@@ -210,6 +214,7 @@ def _networks(
     score = build_score(arguments, dae, shape.groups * shape.latents, shape.first[1])
     if averaged and arguments.number("ema_decay", 0.9999) > 0:
         dae |= _averages(content, score, path)
+    file.check()
     fit(decoder, decoder_tensors(vae), "decoder")
     fit(score, dae, "score network")
     return score, decoder

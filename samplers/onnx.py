@@ -17,7 +17,7 @@ from gendata.errors import GendataError
 from gendata.models.device import resolve_device
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
-from gendata.samplers.labels import class_names
+from gendata.samplers.labels import LARGEST_LATENT, class_names
 from gendata.samplers.records import brief, printable
 from gendata.samplers.torchscript import LatentSampler
 from gendata.types import Card
@@ -133,8 +133,9 @@ def load_onnx(
 
 def _latent_shape(z: Any, z_dim: int | None, path: str | Path) -> list[int]:
     shape = list(z.shape[1:])
-    if z_dim is not None and (not isinstance(z_dim, int) or z_dim < 1):
-        raise GendataError("bad option z_dim", found=repr(z_dim), expected="at least 1")
+    is_size = isinstance(z_dim, int) and z_dim is not True and 1 <= z_dim <= LARGEST_LATENT
+    if z_dim is not None and not is_size:
+        raise GendataError("bad option z_dim", found=repr(z_dim), expected=f"1…{LARGEST_LATENT:,}")
     if len(shape) == 1 and z_dim is not None:
         shape = [z_dim]
     if not shape or not all(isinstance(size, int) and size > 0 for size in shape):

@@ -31,6 +31,7 @@ __all__ = ["Photos", "PromptOptions", "PromptSampler", "build_prompt_sampler"]
 
 TEMPLATE = "a photo of a {class}"
 STRENGTH = 0.8
+LARGEST = 1e6  # of numbers that images depend on
 TEMPLATE_STREAM, PHOTO_STREAM = 1, 2  # of an image's seed; its noise is drawn from the seed itself
 
 
@@ -188,6 +189,7 @@ def build_prompt_sampler(
     classes: list[str] | None,
     options: PromptOptions,
     settings: dict[str, Any],
+    download: bool = False,
 ) -> PromptSampler:
     """Checks the options against the pipeline, and builds the sampler.
 
@@ -201,13 +203,14 @@ def build_prompt_sampler(
         classes: class names; None: the folder's `id2label`, or the classes of the photos.
         options: those of prompts and photos.
         settings: what is known already: dtype and scheduler.
+        download: fetch photos of a known set that is not on this machine.
     """
     templates, call = _templates(options.template), _numbers(pipeline, steps, guidance, eta)
     _check_negative(options.negative, call["guidance_scale"], pipeline)
     resolution = _resolution(pipeline, options.height)
     strength = _strength(options.strength, options.from_real, call["num_inference_steps"])
     call = call if strength is None else {**call, "strength": strength}
-    source = _photo_source(options.from_real, resolution)
+    source = _photo_source(options.from_real, resolution, download)
     names = classes or pipeline.classes or _classes_of(source, place)
     photos = None if source is None else Photos(source, names)
     kept = {
@@ -235,10 +238,13 @@ def build_prompt_sampler(
     )
 
 
-def _photo_source(from_real: str | Path | None, resolution: int) -> FolderSampler | None:
+def _photo_source(
+    from_real: str | Path | None, resolution: int, download: bool
+) -> FolderSampler | None:
     if from_real is None:
         return None
-    return load_folder(str(from_real), device="cpu", resolution=resolution)
+    access: dict[str, Any] = {"device": "cpu", "download": download}
+    return load_folder(str(from_real), resolution=resolution, **access)
 
 
 def _classes_of(source: FolderSampler | None, place: PipelineFolder) -> list[str]:
@@ -281,12 +287,16 @@ def _numbers(
 
 def _templates(template: str | Sequence[str] | None) -> list[str]:
     templates = [template] if isinstance(template, str) else template
-    templates = [TEMPLATE] if templates is None else list(templates)
-    good = templates and all(isinstance(part, str) and "{class}" in part for part in templates)
+    templates = [TEMPLATE] if templates is None else templates
+    good = (
+        isinstance(templates, list | tuple)
+        and templates
+        and all(isinstance(part, str) and "{class}" in part for part in templates)
+    )
     _check(
         "template", template, bool(good), f'a prompt with {{class}} in it, such as "{TEMPLATE}"'
     )
-    return templates
+    return list(templates)
 
 
 def _check_negative(negative: str | None, guidance: float, pipeline: TextPipeline) -> None:
@@ -323,7 +333,7 @@ def _strength(strength: float | None, from_real: object, steps: int) -> float | 
 
 def _is_number(value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(float(str(value)))
+    return is_number and abs(float(str(value))) <= LARGEST
 
 
 def _check(option: str, value: object, good: bool, expected: str) -> None:

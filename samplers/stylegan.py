@@ -7,7 +7,6 @@ or carries is run. `networks/` holds one module a family; here they get latents,
 from __future__ import annotations
 
 import importlib
-import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +43,7 @@ MODULES = {
     "projected-gan": "projected_gan",
 }
 NOISE_MODES = ("const", "none", "random")
+LARGEST_PSI = 1e6
 NOISE_STREAM = 1  # of an image's seed; its latent is drawn from the seed itself
 
 
@@ -163,7 +163,7 @@ def load_stylegan(
             products; images then differ by some 0.3 % or 2 % of their standard deviation.
         compile: whether `torch.compile` makes the network's code; images then differ in rounding.
     """
-    _check_options(psi, cutoff, noise_mode)
+    _check_options(psi, cutoff, noise_mode, network)
     where = resolve_device(device)
     precision = _precision(dtype, where)
     generator = build_generator(_network(read_checkpoint(path), network, path), path)
@@ -269,9 +269,12 @@ def _names(c_dim: int, classes: int | Sequence[str] | None, path: str | Path) ->
     return class_names(c_dim or None) if names is None else names
 
 
-def _check_options(psi: float, cutoff: int | None, noise_mode: str | None) -> None:
-    if isinstance(psi, bool) or not isinstance(psi, int | float) or not math.isfinite(psi):
+def _check_options(psi: float, cutoff: int | None, noise_mode: str | None, network: str) -> None:
+    is_number = isinstance(psi, int | float) and not isinstance(psi, bool)
+    if not is_number or not abs(psi) <= LARGEST_PSI:
         raise GendataError("bad option psi", found=repr(psi), expected="a number, such as 0.7")
+    if not isinstance(network, str):
+        raise GendataError("bad option network", found=repr(network), expected="G_ema or G")
     is_count = isinstance(cutoff, int) and not isinstance(cutoff, bool) and cutoff >= 0
     if cutoff is not None and not is_count:
         raise GendataError("bad option cutoff", found=repr(cutoff), expected="0, 1, 2, …")
@@ -282,7 +285,7 @@ def _check_options(psi: float, cutoff: int | None, noise_mode: str | None) -> No
 
 
 def _precision(dtype: str, device: torch.device) -> torch.dtype:
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise GendataError("bad option dtype", found=repr(dtype), expected=" or ".join(DTYPES))
     if device.type == "cpu" and dtype != "float32":
         raise GendataError("bad option dtype", found=repr(dtype), expected="float32 on a CPU")

@@ -13,7 +13,7 @@ from gendata.models.device import resolve_device
 from gendata.models.torchscript import read_torchscript
 from gendata.models.weights import digest_of
 from gendata.registry import samplers
-from gendata.samplers.labels import check_labels, class_names
+from gendata.samplers.labels import LARGEST_LATENT, check_labels, class_names
 from gendata.samplers.pixels import to_uint8
 from gendata.seeds import image_noise
 from gendata.types import Card
@@ -126,11 +126,12 @@ def load_torchscript(
     """
     module = read_torchscript(path)
     z_dim = getattr(module, "z_dim", None) if z_dim is None else z_dim
-    if not isinstance(z_dim, int) or z_dim < 1:
+    if not isinstance(z_dim, int) or z_dim is True or not 1 <= z_dim <= LARGEST_LATENT:
         raise GendataError(
-            f"the latent size of {path} is unknown", found=z_dim, do="give the option z_dim"
+            f"the latent size of {path} is unknown", found=repr(z_dim), do="give the option z_dim"
         )
-    names = class_names(classes)
+    # A file may name its classes itself, as those of our recipes do.
+    names = class_names(getattr(module, "classes", None) if classes is None else classes)
     card = Card(
         title=Path(path).name,
         origin=str(path),

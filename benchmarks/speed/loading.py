@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from torch.utils.data import DataLoader
-from torchvision.datasets import ImageFolder
-from torchvision.transforms import v2
 
 from gendata.benchmarks.speed.measurement import Measurement, median_ratio, seconds
 from gendata.images import decode_all, export_images, make_loader, open_images
@@ -55,6 +53,9 @@ def resident_epochs(folder: Path) -> Callable[[], Iterable[object]]:
 
 def torchvision_epochs(folder: Path) -> Callable[[], Iterable[object]]:
     """What most people write; the workers stay between epochs."""
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import v2
+
     augment = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip(), v2.ToImage()])
     loader = DataLoader(
         ImageFolder(str(folder), augment),

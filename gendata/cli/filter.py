@@ -11,6 +11,7 @@ from gendata.cli.options import (
     batch_size_option,
     config_option,
     device_option,
+    download_option,
     json_option,
     judging_options,
     options_given,
@@ -38,6 +39,7 @@ __all__ = ["command"]
 @seed_option
 @batch_size_option
 @settings_option("image set", "split=train")
+@download_option("With --filter, fetch images or a classifier that are not on this machine.")
 @device_option
 @config_option
 @json_option
@@ -52,6 +54,7 @@ def command(
     seed: int,
     batch_size: int,
     options: dict[str, Any],
+    download: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -68,14 +71,16 @@ def command(
     """  # noqa: D301
     from gendata.clone import filter_clone, filter_images
 
-    keep = load_filter(judge, threshold, label, device, judge_options)
+    keep = load_filter(judge, threshold, label, device, judge_options, download)
     if keep is None:
         refuse_without_filter(
-            per_class=per_class, o=options, **options_given("seed", "batch_size", "device")
+            per_class=per_class,
+            o=options,
+            download=download,
+            **options_given("seed", "batch_size", "device"),
         )
         filter_clone(images.removeprefix("clone:"), threshold, out)
     else:
-        filter_images(
-            images, keep, out, per_class=per_class, seed=seed, batch_size=batch_size, **options
-        )
+        options |= {"seed": seed, "batch_size": batch_size, "download": download}
+        filter_images(images, keep, out, per_class=per_class, **options)
     echo_clone(out, as_json)

@@ -18,6 +18,7 @@ __all__ = [
     "check_writable",
     "config_option",
     "device_option",
+    "download_option",
     "drawing_options",
     "dry_run_option",
     "echo_result",
@@ -84,6 +85,11 @@ strict_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
+def download_option(help: str) -> Callable[[F], F]:
+    """--download: the consent without which nothing is fetched."""
+    return click.option("--download", is_flag=True, help=help)
+
+
 def sampler_flags(function: F) -> F:
     """--from-real, --trust and --download: what deserves a name of its own."""
     trust = click.option(
@@ -92,11 +98,7 @@ def sampler_flags(function: F) -> F:
     photos = click.option(
         "--from-real", metavar="REF", help="Real photos that a text-to-image model starts from."
     )
-    download = click.option(
-        "--download",
-        is_flag=True,
-        help="Fetch a generator or a classifier that is not on this machine.",
-    )
+    download = download_option("Fetch a generator or a classifier that is not on this machine.")
     return photos(trust(download(function)))
 
 

@@ -9,6 +9,7 @@ import click
 from gendata.cli.options import (
     config_option,
     device_option,
+    download_option,
     echo_result,
     json_option,
     key_values,
@@ -44,6 +45,7 @@ __all__ = ["command"]
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
 @seed_option
 @strict_option
+@download_option("Fetch images, samplers or a classifier that are not on this machine.")
 @device_option
 @config_option
 @json_option

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from gendata.cli.options import config_option, device_option, echo_result, json_option
+from gendata.cli.options import (
+    config_option,
+    device_option,
+    download_option,
+    echo_result,
+    json_option,
+)
 
 __all__ = ["command"]
 
@@ -23,10 +29,13 @@ __all__ = ["command"]
 )
 @click.option("--all", "every", is_flag=True, help="Draw every row again.")
 @click.option("--trust", is_flag=True, help="Run the code that the recorded sampler names.")
+@download_option("Fetch the recorded sampler if it is not on this machine.")
 @device_option
 @config_option
 @json_option
-def command(clone: str, count: int, every: bool, trust: bool, device: str, as_json: bool) -> None:
+def command(
+    clone: str, count: int, every: bool, trust: bool, download: bool, device: str, as_json: bool
+) -> None:
     """Check every row of CLONE, and draw some again from the recorded sampler.
 
     CLONE is a folder, or a URL such as s3://bucket/clone.
@@ -40,7 +49,9 @@ def command(clone: str, count: int, every: bool, trust: bool, device: str, as_js
     """  # noqa: D301
     from gendata.clone import verify_clone
 
-    result = verify_clone(clone, count=count, all=every, device=device, trust=trust)
+    result = verify_clone(
+        clone, count=count, all=every, device=device, trust=trust, download=download
+    )
     echo_result(result, _text(clone, result), as_json)
     sys.exit(0 if result["ok"] else 1)
 

@@ -31,6 +31,7 @@ def redraw_rows(
     chosen: np.ndarray,
     device: str,
     trust: bool,
+    download: bool,
 ) -> dict[str, Any]:
     """Draws some rows again, in batches of the run's size.
 
@@ -42,12 +43,13 @@ def redraw_rows(
         chosen: (N,) int64, row numbers over all shards, ascending.
         device: where a recorded sampler runs.
         trust: run the code that a recorded sampler may name.
+        download: fetch a recorded sampler that is not on this machine.
 
     Returns:
         `rows`; the shares of `identical_images` and of `identical_values`, a value being a
         pixel's red, green or blue; and the `largest_difference` of values, 0 to 255.
     """
-    sampler = sampler or recorded_sampler(run, device, trust)
+    sampler = sampler or recorded_sampler(run, device, trust, download)
     batch_size = run.settings["batch_size"]
     images = values = total = largest = 0
     with cpu_threads(run.threads):
@@ -68,7 +70,7 @@ def redraw_rows(
     }
 
 
-def recorded_sampler(run: Run, device: str, trust: bool) -> Sampler:
+def recorded_sampler(run: Run, device: str, trust: bool, download: bool = False) -> Sampler:
     """Loads the sampler that `run.json` names.
 
     Raises:
@@ -78,9 +80,9 @@ def recorded_sampler(run: Run, device: str, trust: bool) -> Sampler:
     options = {**recorded["options"]}
     for consent in ("trust", "download"):
         options.pop(consent, None)  # not the file's to give
-    sampler = load_sampler(
-        recorded["name"], device=device, **options, **({"trust": True} if trust else {})
-    )
+    if trust:
+        options["trust"] = True
+    sampler = load_sampler(recorded["name"], device=device, download=download, **options)
     now = json_values({"sha256": sampler.card.sha256, "settings": dict(sampler.card.settings)})
     for name, value in now.items():
         if value != recorded[name]:

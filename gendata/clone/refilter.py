@@ -71,6 +71,7 @@ def filter_images(
     per_class: int | None = None,
     seed: int = 0,
     batch_size: int = 64,
+    download: bool = False,
     **options: Any,
 ) -> Images:
     """Draws a clone from an image set, in a random order, each image at most once.
@@ -82,9 +83,10 @@ def filter_images(
         per_class: most images of a class; None: as many as the set's largest class has.
         seed: seed of the order.
         batch_size: images a batch.
+        download: fetch a known set that is not on this machine.
         **options: those of the `folder:` sampler, such as resolution.
     """
-    sampler: Any = load_sampler(f"folder:{images}", device="cpu", **options)
+    sampler: Any = load_sampler(f"folder:{images}", device="cpu", download=download, **options)
     largest = int(np.bincount(sampler.labels).max())
     return draw_clone(
         sampler,

@@ -34,6 +34,7 @@ def verify_clone(
     all: bool = False,
     device: str = "auto",
     trust: bool = False,
+    download: bool = False,
 ) -> dict[str, Any]:
     """Checks every row of a clone, and draws some again.
 
@@ -44,6 +45,7 @@ def verify_clone(
         all: draw every row again.
         trust: run the code that a recorded sampler may name (`python:MODULE:FUNCTION`).
         device: where a sampler that is loaded here runs.
+        download: fetch a recorded sampler that is not on this machine.
 
     Returns:
         `ok`, no problem and nothing redrawn more than one grey level off; `rows`; `complete`,
@@ -67,7 +69,7 @@ def verify_clone(
     )
     redrawn = None
     if len(chosen):
-        redrawn = redraw_rows(folder, run, sampler, rows, chosen, device, trust)
+        redrawn = redraw_rows(folder, run, sampler, rows, chosen, device, trust, download)
     return {
         "ok": not check.problem_count and (redrawn is None or redrawn["largest_difference"] <= 1),
         "rows": total,

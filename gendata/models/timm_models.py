@@ -7,7 +7,6 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import timm
 from safetensors import SafetensorError
 from torch import nn
 
@@ -15,6 +14,13 @@ from gendata.errors import GendataError
 from gendata.models.recipe import Recipe
 
 __all__ = ["bare_name", "build_timm", "cached_weights", "last_layer_name", "pretrained_classes"]
+
+
+def _timm() -> Any:
+    """Imports timm where it is needed: it takes longer than all the rest of `gendata --help`."""
+    import timm
+
+    return timm
 
 
 def bare_name(name: str, others: tuple[str, ...] = ()) -> str:
@@ -25,8 +31,8 @@ def bare_name(name: str, others: tuple[str, ...] = ()) -> str:
         others: networks that are not timm's, to be listed too.
     """
     bare = name.removeprefix("timm:")
-    if not timm.is_model(bare):
-        close = difflib.get_close_matches(bare, [*timm.list_models(), *others], n=3)
+    if not _timm().is_model(bare):
+        close = difflib.get_close_matches(bare, [*_timm().list_models(), *others], n=3)
         raise GendataError(
             f"no network is called '{name}'",
             expected=", ".join((*others, "or a timm model")),
@@ -50,7 +56,7 @@ def build_timm(
     if weights_file is not None:
         settings |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights_file)}}
     try:
-        backbone = timm.create_model(name, num_classes=classes, **settings)
+        backbone = _timm().create_model(name, num_classes=classes, **settings)
     except (OSError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
         raise GendataError(
             f"{name} cannot be built with the weights in {weights_file}"
@@ -105,4 +111,4 @@ def last_layer_name(name: str) -> str:
 
 def _config(name: str) -> Any:
     # timm types this as optional, but has an entry, if an empty one, for every model it lists.
-    return timm.get_pretrained_cfg(name)
+    return _timm().get_pretrained_cfg(name)

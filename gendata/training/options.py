@@ -10,7 +10,14 @@ from typing import Any
 
 from gendata.errors import GendataError
 
-__all__ = ["build_method", "check_choice", "check_number", "option_names", "options_of"]
+__all__ = [
+    "build_method",
+    "check_choice",
+    "check_flag",
+    "check_number",
+    "option_names",
+    "options_of",
+]
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -24,6 +31,18 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
             f"{name} has an unknown value",
             found=repr(value),
             expected=f"one of {', '.join(choices)}",
+        )
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Checks that a value is true or false.
+
+    Raises:
+        GendataError: it is not.
+    """
+    if not isinstance(value, bool):
+        raise GendataError(
+            f"{name} is neither true nor false", found=repr(value), expected="true or false"
         )
 
 

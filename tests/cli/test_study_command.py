@@ -41,8 +41,7 @@ def counting(
         augment_by: a rule.
         sampler_options: of every sampler.
         threshold: a share.
-        seed: not shown: every command says the same of it.
-        dry_run: nor this.
+        seed: the first of several.
         quietly: say nothing.
 
     Raises:
@@ -66,7 +65,8 @@ def test_the_docstring_is_the_help(run):
     assert "--preset TEXT Which of them, or the first of them. [default: small]" in text
     assert "--augment-by [loss|entropy] A rule." in text
     assert "repeat it, or join several by commas" in text
-    assert "--seed INTEGER RANGE Seed of the run." in text
+    assert "--seed INTEGER RANGE The first of several. [default: 0; x>=0]" in text
+    assert "--dry-run Show what would be done, and stop." in text, "the study says nothing of it"
 
 
 def test_values_come_as_the_annotations_say(run, tmp_path):

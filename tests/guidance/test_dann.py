@@ -149,7 +149,12 @@ def test_a_killed_run_goes_on_with_its_discriminator(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"domain_weight": -1}, {"discriminator_width": 0}, {"discriminator_rate": "fast"}],
+    [
+        {"domain_weight": -1},
+        {"discriminator_width": 0},
+        {"discriminator_rate": "fast"},
+        {"use_real_labels": "False"},
+    ],
 )
 def test_options_are_checked(options):
     with pytest.raises(GendataError, match=next(iter(options))):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from family_files import FAMILIES
 
 from gendata.errors import GendataError
 from gendata.samplers.restricted_pickle import read_checkpoint
@@ -129,3 +130,41 @@ def test_archives_of_nothing(tmp_path, content):
     (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(GendataError, match="damaged|not safe"):
         read_checkpoint(tmp_path / "x.pt")
+
+
+CHANGED = """
+import os, sys
+from gendata import load_sampler
+from gendata.errors import GendataError
+from gendata.samplers import lsgm
+
+way, path, build = sys.argv[1], sys.argv[2], lsgm.build_score
+
+def changing(*arguments):
+    if way == "cut":
+        os.truncate(path, 1000)
+    elif way == "written over":
+        with open(path, "r+b") as file:
+            file.seek(-2000, 2)
+            file.write(bytes(1000))
+    else:
+        os.replace(path + ".new", path)
+    return build(*arguments)
+
+lsgm.build_score = changing
+try:
+    load_sampler(f"lsgm:{path}", device="cpu")
+except GendataError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("way", ["cut", "written over", "replaced"])
+def test_a_checkpoint_that_changes_while_it_is_loaded(way, tmp_path):
+    """To read where a mapped file was cut off would end the process without a word."""
+    path = FAMILIES["lsgm"].make(tmp_path).removeprefix("lsgm:")
+    Path(f"{path}.new").write_bytes(Path(path).read_bytes())
+    words = [sys.executable, "-c", CHANGED, way, path]
+    result = subprocess.run(words, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "changed while it was read" in result.stdout

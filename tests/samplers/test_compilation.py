@@ -6,6 +6,7 @@ import edm_lookalikes
 import fake_stylegan
 import pytest
 import torch
+from family_files import FAMILIES
 
 from gendata import load_sampler
 from gendata.errors import GendataError
@@ -76,3 +77,27 @@ def test_compiled_images_differ_in_rounding_alone(kind, tmp_path):
         assert found.float().std() > 10
         assert (found - expected).abs().max() <= 1
         assert (found != expected).float().mean() < 0.01
+
+
+@pytest.mark.parametrize("family", ["biggan", "lsgm", "edm", "stylegan2"])
+def test_every_network_is_traced_and_draws_the_same(family, tmp_path, monkeypatch):
+    """As far as a graph goes; that a C++ compiler keeps to it the slow test shows."""
+    calls, real = [], torch.compile
+
+    def trace_only(network, **options):
+        calls.append(network)
+        return real(network, **options, backend="eager")
+
+    compilation._fault.cache_clear()
+    monkeypatch.setattr(torch, "compile", trace_only)
+    found = FAMILIES[family]
+    reference, given = found.make(tmp_path), found.given(tmp_path)
+    plain = load_sampler(reference, device="cpu", **given)
+    sampler = load_sampler(reference, device="cpu", compile=True, **given)
+    assert sampler.card.settings == {**plain.card.settings, "compile": True}
+    for size in (3, 2):
+        labels = torch.arange(size) if found.conditional else None
+        images = [each.sample(labels, torch.arange(size) + 5).int() for each in (sampler, plain)]
+        assert (images[0] - images[1]).abs().max() <= 1
+    compilation._fault.cache_clear()
+    assert len(calls) > 1, "the trial of the compiler, and the network"
