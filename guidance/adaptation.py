@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gendata.registry import methods
+from gendata.training.options import check_number
 from gendata.training.stages import two_stages
 from gendata.training.supervised import Supervised
 from gendata.types import Stage
@@ -28,10 +29,18 @@ class Adaptation(Supervised):
 
     Args:
         first_share: share of the epochs on synthetic images, above 0 and below 1.
+        adaptation_rate: the second stage's learning rate, as a multiple of the training's.
     """
 
     first_share: float = 0.75
+    adaptation_rate: float = 1.0
 
     def __post_init__(self) -> None:
+        check_number("adaptation_rate", self.adaptation_rate, 0)
         first, second = two_stages(self.first_share)
         self.stages = (first, Stage(second.share, ("real",)))
+
+    def begin_stage(self, number: int) -> None:
+        """Takes the second stage's rate."""
+        if number == 1:
+            self.learner.set_rate_factor(self.learner.bare, self.adaptation_rate)

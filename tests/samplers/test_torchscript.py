@@ -66,6 +66,22 @@ def test_a_conditional_generator(save):
     assert sampler.card.sha256 == digest_of(path) and sampler.card.settings["z_dim"] == 6
 
 
+class Named(Conditional):
+    """A generator that names its classes itself."""
+
+    classes: list[str]
+
+    def __init__(self):
+        super().__init__()
+        self.classes = ["cat", "dog"]
+
+
+def test_a_file_may_name_its_classes(save):
+    path = str(save(Named()))
+    assert load_sampler(path, device="cpu").classes == ["cat", "dog"]
+    assert load_sampler(path, classes=["a", "b"], device="cpu").classes == ["a", "b"]
+
+
 def test_an_image_depends_on_its_label_and_seed_alone(save):
     sampler = load_sampler(str(save(Conditional())), classes=3, device="cpu")
     images = sampler.sample(LABELS, SEEDS)
