@@ -86,7 +86,6 @@ def command(
           --classes 281 --batch-size 32 --shard 0/8 --out dogs-and-cats
     """  # noqa: D301
     from gendata.clone import draw_clone, plan_clone
-    from gendata.clone.cluster import draw_on_cluster
     from gendata.clone.ranks import parse_share
     from gendata.clone.remote import staging_folder
     from gendata.clone.source import Source
@@ -102,7 +101,7 @@ def command(
     chosen = classes or None
     if cluster is not None and not dry_run:
         source = Source(sampler, options, judge, threshold, label, judge_options, device, download)
-        draw_on_cluster(source, per_class, out, classes=chosen, **settings)
+        draw_clone(source, per_class, out, classes=chosen, cluster=cluster, **settings)
         echo_clone(Path(out), as_json)
         return
     generator = load_sampler(sampler, device=device, download=download, **options)

@@ -18,14 +18,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from tqdm import tqdm
 
 from gendata.allocator import keep_freed_memory
 from gendata.clone.assembly import assemble_shards
 from gendata.clone.attempts import fill_shards
-from gendata.clone.draw import draw_clone
 from gendata.clone.plan import Plan
 from gendata.clone.prepare import prepare
 from gendata.clone.ranks import Share
@@ -37,11 +36,10 @@ from gendata.clone.work import DrawingSettings, Work, begin_work, warn_of_other_
 from gendata.clone.writer import BackgroundWriter
 from gendata.errors import GendataError
 from gendata.files import remove_abandoned
-from gendata.images.places import is_url
 from gendata.settings_difference import settings_difference
-from gendata.types import Images, Sampler
+from gendata.types import Sampler
 
-__all__ = ["draw_on_cluster", "draw_source"]
+__all__ = ["draw_parts"]
 
 MOST_RETRIES = 20  # of one part, when its worker or node was lost
 MOST_SUBMITTED = 1000  # parts that wait in the cluster at a time
@@ -69,15 +67,16 @@ class Order:
     directory: Path
 
 
-def draw_on_cluster(
-    source: Source,
+def draw_parts(
+    source: Source | Sampler,
     per_class: int,
-    out: str | Path,
-    *,
-    progress: bool = True,
-    **settings: Unpack[DrawingSettings],
-) -> Images:
-    """Draws a clone as `draw_clone` does, on a Ray cluster; the images are the same.
+    folder: Path,
+    settings: DrawingSettings,
+    cluster: str | None,
+    shard: tuple[int, int] | None,
+    progress: bool,
+) -> tuple[Sampler, DrawingSettings]:
+    """Draws every part of a clone on a cluster; the images are those of a single process.
 
     The cluster is the one that runs on this machine or that RAY_ADDRESS names; where there is
     none, one of this machine alone is started and stopped again.
@@ -85,31 +84,23 @@ def draw_on_cluster(
     Args:
         source: sampler and filter, by references that are good on every node.
         per_class: images of each class.
-        out: a folder that every node sees under the same path.
+        folder: one that every node sees under the same path.
+        settings: those of `draw_clone`, its defaults filled in.
+        cluster: "ray".
+        shard: None: a cluster draws all of a clone.
         progress: show a bar on stderr, where that is a terminal.
-        **settings: as for `draw_clone`.
+
+    Returns:
+        The sampler and the settings with which one process closes the clone, or says what cannot
+        be filled.
 
     Raises:
         GendataError: ray is not installed, or what `draw_clone` raises.
     """
-    return draw_clone(source, per_class, out, cluster="ray", progress=progress, **settings)
-
-
-def draw_source(
-    source: Source | Sampler,
-    per_class: int,
-    out: str | Path,
-    settings: DrawingSettings,
-    cluster: str | None,
-    shard: tuple[int, int] | None,
-    progress: bool,
-) -> Images:
-    """Draws on a cluster; the arguments are those of `draw_clone`, its defaults filled in."""
-    _check_place(source, out, settings, cluster, shard)
+    _check_place(source, settings, cluster, shard)
     assert isinstance(source, Source), "checked"
     ray = _import_ray()
-    sampler, folder = source.sampler(), Path(out).absolute()
-    settings = {**settings, "filter": source.filter(), "sampler_options": source.options}
+    sampler, settings = source.load(settings)
     work = begin_work(sampler, per_class, folder, Share(), settings)
     if not work.finished:
         classes = settings["classes"]
@@ -117,15 +108,11 @@ def draw_source(
         order = Order(source, work.run, chosen, folder, work.short, Path.cwd())
         with _connected(ray):
             _draw_parts(Cluster(ray, order), work, progress)
-    # All parts are there: this closes the clone, or says what cannot be filled.
-    clone = draw_clone(sampler, per_class, folder, shard=(0, 1), progress=progress, **settings)
-    assert clone is not None, "one share of one is all"
-    return clone
+    return sampler, settings
 
 
 def _check_place(
     source: Source | Sampler,
-    out: str | Path,
     settings: DrawingSettings,
     cluster: str | None,
     shard: tuple[int, int] | None,
@@ -141,10 +128,6 @@ def _check_place(
         )
     if shard is not None:
         raise GendataError("a cluster draws all of a clone", found=f"the share {shard}")
-    if is_url(out):
-        raise GendataError(
-            "the nodes of a cluster share a folder", found=out, do="give an --out that all see"
-        )
 
 
 def _draw_parts(cluster: Cluster, work: Work, progress: bool) -> None:

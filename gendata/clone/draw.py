@@ -17,6 +17,7 @@ from gendata.clone.remote import draw_to_url
 from gendata.clone.source import Source
 from gendata.clone.threads import cpu_threads
 from gendata.clone.work import REJECTS, DrawingSettings, begin_work, warn_of_other_versions
+from gendata.errors import GendataError
 from gendata.images import open_images
 from gendata.images.places import is_url
 from gendata.types import Images, Sampler
@@ -71,7 +72,7 @@ def draw_clone(
     """Draws a balanced, labelled clone of a generator into a folder, or continues one.
 
     Args:
-        sampler: where images come from; for a cluster a `gendata.clone.source.Source`, which names
+        sampler: where images come from; a `gendata.clone.source.Source`, as a cluster needs, names
             sampler and filter.
         per_class: images of each class.
         out: the clone's folder: new, empty, or one that the same call made before; or a URL that
@@ -109,10 +110,18 @@ def draw_clone(
         "classes": classes,
         "sampler_options": sampler_options,
     }
-    if cluster is not None or isinstance(sampler, Source):
-        from gendata.clone.cluster import draw_source
+    if cluster is not None:
+        from gendata.clone.cluster import draw_parts
 
-        return draw_source(sampler, per_class, out, settings, cluster, shard, progress)
+        if is_url(out):
+            raise GendataError(
+                "the nodes of a cluster share a folder", found=out, do="give an --out that all see"
+            )
+        out = Path(out).absolute()
+        sampler, settings = draw_parts(sampler, per_class, out, settings, cluster, shard, progress)
+        shard = (0, 1)  # all parts are there: what follows closes the clone
+    elif isinstance(sampler, Source):
+        sampler, settings = sampler.load(settings)
     if is_url(out):
         into = partial(draw_clone, sampler, per_class, shard=shard, progress=progress, **settings)
         return draw_to_url(into, str(out), shard)

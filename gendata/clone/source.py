@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gendata.clone.filter import ConfidenceFilter
+from gendata.clone.work import DrawingSettings
+from gendata.errors import GendataError
 from gendata.models import load_classifier
 from gendata.samplers import load_sampler
 from gendata.types import Sampler
@@ -52,3 +54,18 @@ class Source:
             self.judge, device=self.device, download=self.download, **self.judge_options
         )
         return ConfidenceFilter(classifier, self.threshold, self.label)
+
+    def load(self, settings: DrawingSettings) -> tuple[Sampler, DrawingSettings]:
+        """Loads both, and completes the settings of a clone with them.
+
+        Raises:
+            GendataError: the settings have a filter of their own.
+        """
+        if settings.get("filter") is not None:
+            raise GendataError(
+                "two filters are given",
+                found="filter=… beside a Source",
+                do="name it in the Source",
+            )
+        filter, options = self.filter(), self.options
+        return self.sampler(), {**settings, "filter": filter, "sampler_options": options}

@@ -59,7 +59,8 @@ def test_mistakes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(GendataError, match="passes of this sampler's network are not known"):
         bare_passes(load_sampler("embedded:fashion-gan", device="cpu"), 2)
-    result = bench("embedded:fashion-gan", "only=drawing")
+    words = ["bench", "speed", "--sampler", "embedded:fashion-gan", "--only", "drawing"]
+    result = CliRunner().invoke(main, [*words, "--out", "speed"])
     assert result.exit_code == 2 and "only chooses parts" in result.stderr
     fake_stylegan.save(fake_stylegan.stylegan2(), tmp_path / "G.pkl")
     result = bench("stylegan:G.pkl", "phi=1")

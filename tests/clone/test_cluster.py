@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from gendata.cli import main
 from gendata.clone import cluster as module
 from gendata.clone import draw_clone
-from gendata.clone.cluster import draw_on_cluster
 from gendata.clone.run_file import read_run
 from gendata.clone.source import Source
 from gendata.clone.work import DrawingSettings
@@ -112,7 +111,7 @@ def test_cluster_draws_what_one_process_draws(tmp_path, sources, cluster, kind):
     loser = threading.Thread(target=lose_a_node, args=(cluster, tmp_path / "two"))
     if kind == "conditional":
         loser.start()
-    clone = draw_on_cluster(source, per_class, tmp_path / "two", **SETTINGS)
+    clone = draw_clone(source, per_class, tmp_path / "two", **SETTINGS, cluster="ray")
     if kind == "conditional":
         loser.join()
         assert len(cluster[1]) == 1, "no node was lost"
@@ -135,7 +134,7 @@ def test_a_class_that_cannot_be_filled_stops_the_cluster(tmp_path, sources, clus
         source.reference, source.options, source.judge, 0.9999, None, source.judge_options, "cpu"
     )
     with pytest.raises(GendataError, match="cannot be filled"):
-        draw_on_cluster(strict, 2, tmp_path / "clone", attempts=5, **SETTINGS)
+        draw_clone(strict, 2, tmp_path / "clone", attempts=5, **SETTINGS, cluster="ray")
 
 
 @pytest.mark.cluster
@@ -149,7 +148,7 @@ def test_a_node_with_another_file_is_refused(tmp_path, sources, cluster, monkeyp
 
     monkeypatch.setattr(module, "begin_work", with_another)
     with pytest.raises(GendataError, match="sampler.sha256 .* there"):
-        draw_on_cluster(sources["conditional"], 4, tmp_path / "clone", **SETTINGS)
+        draw_clone(sources["conditional"], 4, tmp_path / "clone", **SETTINGS, cluster="ray")
 
 
 @pytest.mark.cluster
@@ -187,7 +186,7 @@ def test_parts_ask_for_what_nodes_have(device, nodes, needs):
 def test_ray_is_named_where_it_is_missing(tmp_path, sources, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(GendataError, match=r"pip install 'gendata\[cluster\]'"):
-        draw_on_cluster(sources["conditional"], 4, tmp_path / "clone", **SETTINGS)
+        draw_clone(sources["conditional"], 4, tmp_path / "clone", **SETTINGS, cluster="ray")
     assert not (tmp_path / "clone").exists()
 
 
@@ -195,7 +194,7 @@ def test_ray_is_named_where_it_is_missing(tmp_path, sources, monkeypatch):
     ("changes", "words"),
     [
         ({"cluster": "slurm"}, "no cluster of that kind; found slurm; expected ray"),
-        ({"cluster": None}, "no cluster of that kind"),
+        ({"cluster": None, "filter": "loaded"}, "two filters are given"),
         ({"sampler": "loaded"}, "loads sampler and filter on its nodes"),
         ({"filter": "loaded"}, "loads sampler and filter on its nodes"),
         ({"shard": (0, 2)}, "draws all of a clone; found the share"),
@@ -207,6 +206,14 @@ def test_what_a_cluster_cannot_draw_is_refused(tmp_path, changes, words):
     with pytest.raises(GendataError, match=words):
         draw_clone(**{**arguments, "out": tmp_path / "clone", **changes})
     assert not (tmp_path / "clone").exists()
+
+
+def test_a_source_needs_no_cluster(sources, tmp_path):
+    source = sources["conditional"]
+    draw_clone(source, 4, tmp_path / "one", **SETTINGS)
+    draw_alone(source, tmp_path / "two", 4)
+    tables = [read_clone_table(tmp_path / name) for name in ("one", "two")]
+    assert tables[0].equals(tables[1])
 
 
 def test_both_ways_to_draw_take_the_same_settings():
