@@ -18,7 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gendata.allocator import keep_freed_memory
-from gendata.benchmarks.speed.measurement import Measurement, median_ratio, seconds
+from gendata.benchmarks.speed.measurement import (
+    Measurement,
+    median_ratio,
+    seconds,
+    three_digits,
+)
 from gendata.clone import ConfidenceFilter, draw_clone
 from gendata.models import load_classifier
 from gendata.samplers import load_sampler
@@ -195,8 +200,8 @@ def compare(
         warm_up(max(2 * batch_size, count))
     ratio, whole_rate, bare_rate = median_ratio(whole, passes, repeats=pairs)
     how = (
-        f"{whole_rate:.3g} against {bare_rate:.3g} images/s, {images} kept, batch {batch_size}, "
-        f"{pairs} pairs"
+        f"{three_digits(whole_rate)} against {three_digits(bare_rate)} images/s, "
+        f"{images} kept, batch {batch_size}, {pairs} pairs"
     )
     return Measurement(name, asked, f"{ratio:.2f}", ratio, how)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Measurement", "machine", "median_ratio", "seconds"]
+__all__ = ["Measurement", "machine", "median_ratio", "seconds", "three_digits"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ def seconds(work: Callable[[], object]) -> float:
     work()
     _wait()
     return time.perf_counter() - start
+
+
+def three_digits(rate: float) -> str:
+    """Formats a rate: 2,130 or 0.134."""
+    return f"{float(f'{rate:.3g}'):,.12g}"
 
 
 def _wait() -> None:

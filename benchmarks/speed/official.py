@@ -22,7 +22,12 @@ from torch import Tensor
 
 from gendata.allocator import keep_freed_memory
 from gendata.benchmarks.speed import official_driver
-from gendata.benchmarks.speed.measurement import Measurement, median_ratio, seconds
+from gendata.benchmarks.speed.measurement import (
+    Measurement,
+    median_ratio,
+    seconds,
+    three_digits,
+)
 from gendata.errors import GendataError
 from gendata.samplers import load_sampler
 from gendata.samplers.biggan import BigganSampler, truncated_latents
@@ -96,7 +101,10 @@ def measure(
             lambda: draw(next(ours_at)), lambda: theirs(next(theirs_at)), pairs
         )
         shown = difference(ours, ask, batch(0), labels)
-    how = f"{first:.3g} against {second:.3g} images/s, batch {batch_size}, {pairs} pairs; {shown}"
+    how = (
+        f"{three_digits(first)} against {three_digits(second)} images/s, batch {batch_size}, "
+        f"{pairs} pairs; {shown}"
+    )
     side = f"{ours.resolution}x{ours.resolution}"
     name = f"drawing / the official code, {Path(ours.card.origin).name}, {side}"
     return [Measurement(name, ">= 1", f"{ratio:.2f}", ratio, how)]
