@@ -140,6 +140,7 @@ def test_mistakes_are_one_line(reference, words):
 
 def test_a_missing_client_names_its_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)  # of an earlier test
     with pytest.raises(GendataError, match="no program here reads s3://bucket/c; .*s3fs"):
         open_images("s3://bucket/c")
 
