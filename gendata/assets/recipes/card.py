@@ -9,7 +9,7 @@ from typing import Any
 
 from gendata.files import write_json
 
-__all__ = ["add_figures", "sha256_of", "write_card"]
+__all__ = ["set_figures", "sha256_of", "write_card"]
 
 
 def sha256_of(path: Path) -> str:
@@ -22,8 +22,7 @@ def write_card(folder: Path, **fields: Any) -> None:
     write_json(folder / "card.json", fields)
 
 
-def add_figures(folder: Path, figures: dict[str, Any]) -> None:
-    """Adds measured figures to an existing card."""
+def set_figures(folder: Path, figures: dict[str, Any]) -> None:
+    """Replaces the figures of an existing card: none of an earlier measurement stays."""
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    card["figures"] = {**card["figures"], **figures}
-    write_card(folder, **card)
+    write_card(folder, **{**card, "figures": figures})

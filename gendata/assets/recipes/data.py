@@ -76,7 +76,7 @@ def balanced_rows(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
 @click.command()
 @click.option("--source", default="/usr/share/datasets/fashion-mnist", show_default=True)
 @click.option("--train-per-class", default=1000, show_default=True)
-@click.option("--test-per-class", default=200, show_default=True)
+@click.option("--test-per-class", default=1000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", default=str(Path(__file__).parents[1] / "fashion-mnist"), show_default=True)
 def main(source: str, train_per_class: int, test_per_class: int, seed: int, out: str) -> None:
