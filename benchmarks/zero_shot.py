@@ -63,8 +63,8 @@ def zero_shot(
 
     Args:
         out: folder for clones, runs, tables and plot; the same command goes on.
-        preset: fashion-mnist, paper/cub or another that comes along (a wrong name lists them),
-            several of them joined by commas, or a TOML file.
+        preset: one that comes along (gendata list presets), several joined by commas, or a TOML
+            file.
         data: real training images, which the baseline Real and the validation use.
         test: real images that judge.
         validation: real images for --select target-val: a set, or how many of each class of

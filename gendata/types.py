@@ -155,7 +155,9 @@ class Method(Protocol):
     with the network. A method that keeps more than that across steps also defines `state_dict()`
     and `load_state_dict(state)`, in tensors and plain values, so that a killed run can go on. One
     that changes with its stages defines `begin_stage(number)`, called before a stage's first
-    epoch, numbered from 0; a run resumed within a stage does not call it again.
+    epoch, numbered from 0; a run resumed within a stage does not call it again. One that cannot
+    train every network defines `check(network, *, download)`, which raises a GendataError for one
+    that does not fit, on the CPU: a study asks it before it draws or trains anything.
     """
 
     stages: Sequence[Stage]

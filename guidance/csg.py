@@ -178,12 +178,20 @@ class CSG:
         if self.csg_queue is not None:
             check_number("csg_queue", self.csg_queue, 1, whole=True)
 
+    def check(self, network: Network, *, download: bool = False) -> None:
+        """Refuses a student, which is on the CPU, whose maps are unlike those of its teacher.
+
+        Raises:
+            GendataError: they are unlike, there are none, or there is no such teacher.
+        """
+        frozen = self._load_teacher(network, torch.device("cpu"), download)
+        self._stages_of(network, frozen)
+
     def prepare(self, learner: Learner) -> None:
         """Loads the teacher and builds a projection and a queue for each stage."""
         self.learner, self.student = learner, learner.bare
-        self.frozen = self._load_teacher()
-        self.names = self._names()
-        widths = self._widths()
+        self.frozen = self._load_teacher(self.student, learner.device, learner.download)
+        self.names, widths = self._stages_of(self.student, self.frozen)
         self.query_projections = [_projection(width) for width in widths]
         learner.add("csg_projections", nn.ModuleList(self.query_projections))
         self.key_projections = copy.deepcopy(self.query_projections)
@@ -262,47 +270,44 @@ class CSG:
             for kept, moving in zip(key.parameters(), query.parameters(), strict=True):
                 kept.lerp_(moving, 1 - self.csg_momentum)
 
-    def _load_teacher(self) -> Teacher:
-        reference = self.teacher or pretrained_reference(self.student.name)
+    def _load_teacher(self, student: Network, device: torch.device, download: bool) -> Teacher:
+        reference = self.teacher or pretrained_reference(student.name)
         if reference is None:
             raise GendataError(
                 "csg needs a teacher of the student's own architecture, and there are no ImageNet "
-                f"weights for {self.student.name}",
+                f"weights for {student.name}",
                 do="use network=embedded:efficientnet-lite0 or a timm model such as resnet18, and "
-                f"init=imagenet; or give teacher={self.student.name}:FILE",
+                f"init=imagenet; or give teacher={student.name}:FILE",
             )
         return load_teacher(
-            reference,
-            input_size=self.student.input_size,
-            device=self.learner.device,
-            download=self.learner.download,
+            reference, input_size=student.input_size, device=device, download=download
         )
 
-    def _names(self) -> list[str]:
-        """The stages asked for, which both networks must have."""
+    def _stages_of(self, student: Network, frozen: Teacher) -> tuple[list[str], list[int]]:
+        """The stages asked for and the widths of their maps, alike in both networks."""
         if self.csg_stages is None:
-            names = stage_names(self.student)[-LAST_STAGES:]
+            names = stage_names(student)[-LAST_STAGES:]
         else:
             names = [name.strip() for name in str(self.csg_stages).split(",")]
-        missing = missing_stages(self.frozen.network, names)
-        if missing and not missing_stages(self.student, names):
-            raise _unlike(self.student, self.frozen, f"no '{missing[0]}' in {self.frozen.name}")
-        return names
+        missing = missing_stages(frozen.network, names)
+        if missing and not missing_stages(student, names):
+            raise _unlike(student, frozen, f"no '{missing[0]}' in {frozen.name}")
+        return names, _widths(student, frozen, names)
 
-    @torch.no_grad()
-    def _widths(self) -> list[int]:
-        """Widths of the maps, which must be alike in both networks."""
-        student, side = self.student, self.student.recipe.probe_size
-        image = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=self.learner.device)
-        training = student.training
-        student.eval()
-        with recorded_maps(student, self.names) as recorded:
-            student(image)
-        student.train(training)
-        frozen_maps = self.frozen.maps(image, self.names)
-        for name, frozen_map in zip(self.names, frozen_maps, strict=True):
-            _check_alike(name, student, recorded[name], self.frozen, frozen_map)
-        return [recorded[name].shape[1] for name in self.names]
+
+@torch.no_grad()
+def _widths(student: Network, frozen: Teacher, names: Sequence[str]) -> list[int]:
+    """Widths of the stages' maps, which must be alike in both networks."""
+    side = student.recipe.probe_size
+    image = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=frozen.device)
+    training = student.training
+    student.eval()
+    with recorded_maps(student, names) as recorded:
+        student(image)
+    student.train(training)
+    for name, frozen_map in zip(names, frozen.maps(image, names), strict=True):
+        _check_alike(name, student, recorded[name], frozen, frozen_map)
+    return [recorded[name].shape[1] for name in names]
 
 
 def _projection(width: int) -> nn.Sequential:

@@ -7,6 +7,7 @@ from gendata.benchmarks.protocol.runs import roles_of
 from gendata.benchmarks.protocol.sources import Bank
 from gendata.images import check_same_classes
 from gendata.models import build_network
+from gendata.models.network import Network
 from gendata.training.run import resolve
 
 __all__ = ["check_networks", "check_sets"]
@@ -34,13 +35,22 @@ def check_sets(bank: Bank) -> None:
 
 
 def check_networks(bank: Bank) -> None:
-    """Builds the networks of all rows, with their initial weights.
+    """Builds the networks of all rows, with their initial weights, and shows them to the methods.
 
     Raises:
-        GendataError: there is no such network, or its weights are not on this machine.
+        GendataError: there is no such network, its weights are not on this machine, or a method
+            cannot train it.
     """
     protocol, classes = bank.protocol, len(bank.test().classes)
-    resolved = [resolve(row.method, None, protocol.options_for(row))[0] for row in protocol.rows]
-    networks = [(settings.network, settings.init, settings.tap) for settings in resolved]
-    for network, init, tap in dict.fromkeys(networks):
-        build_network(network, classes, init=init, tap=tap, download=protocol.download)
+    networks: dict[tuple[str, str, str | None], Network] = {}
+    for row in protocol.rows:
+        settings, method, _ = resolve(row.method, None, protocol.options_for(row))
+        recipe = (settings.network, settings.init, settings.tap)
+        if recipe not in networks:
+            network, init, tap = recipe
+            networks[recipe] = build_network(
+                network, classes, init=init, tap=tap, download=protocol.download
+            )
+        check = getattr(method, "check", None)
+        if check is not None:
+            check(networks[recipe], download=protocol.download)

@@ -11,7 +11,8 @@
     options = { pg_weight = 1, … }  of the methods that have them
     [[zero-shot]], [[low-shot]]     a row each: name, label, method, real, baseline, options
 
-A text in angle brackets stands for something that only the user has.
+A text in angle brackets stands for something that only the user has. The first line of those that
+come along is a comment that says in a sentence what they are for.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 
 from gendata.errors import GendataError
 
-__all__ = ["Row", "is_placeholder", "load_presets", "preset_names", "rows_of"]
+__all__ = ["Row", "is_placeholder", "load_presets", "preset_names", "preset_titles", "rows_of"]
 
 FOLDER = "presets"
 STUDIES = ("zero-shot", "low-shot")
@@ -79,6 +80,14 @@ class Row:
 def preset_names() -> list[str]:
     """Lists the presets that come along."""
     return sorted(name for name, _ in _embedded())
+
+
+def preset_titles() -> dict[str, str]:
+    """The first line of each preset that comes along, which says what it is for."""
+    return {
+        name: file.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        for name, file in sorted(_embedded())
+    }
 
 
 def load_presets(name: str | Path) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ n-th run of the plan, beginning with its r-th, and all of them wait for each oth
 from __future__ import annotations
 
 import os
-import statistics
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ import click
 import torch
 
 from gendata.benchmarks.protocol.arguments import Protocol
+from gendata.benchmarks.protocol.pace import Pace
 from gendata.benchmarks.protocol.runs import Ledger, Run, identity, key_of, record_of
 from gendata.benchmarks.protocol.sources import Bank, NotDrawn
 from gendata.benchmarks.protocol.workers import attempt, in_workers
@@ -97,17 +98,19 @@ class Sweep:
             missing = missing[: self.limit]
             self.limit -= len(missing)
         numbers = {key: record for key, record in done.items() if key in once}
-        left = dict(enumerate(missing))
-        if left:
-            self._say(f"training {in_runs(len(left))}{self._remaining(left.values())}")
+        pace, left = Pace(done.values()), _by_method(missing)
+        if missing:
+            self._say(f"training {in_runs(len(missing))}{self._remaining(pace, left)}")
         with _alone():
             for count, (number, found) in enumerate(self._train(missing), start=1):
-                each = left.pop(number)
+                each = missing[number]
                 outcome = self._note(each, found)
-                remaining = self._remaining(left.values()) if left else ""
-                self._say(f"[{count}/{len(missing)}] {each.title}: {outcome}{remaining}")
+                left[each.run.row.method] -= 1
                 if isinstance(found, dict):
                     numbers[str(each.key)] = found
+                    pace.add(each.run.row.method, found["seconds"])
+                remaining = self._remaining(pace, left) if count < len(missing) else ""
+                self._say(f"[{count}/{len(missing)}] {each.title}: {outcome}{remaining}")
         self._join_failures()
         numbers |= {key: found for key, found in self.finished().items() if key in once}
         return self._records(planned, numbers)
@@ -164,10 +167,10 @@ class Sweep:
         """Tells people how far it is; each of several ranks tells of its own runs."""
         click.echo(f"{self._who}{what}", err=True)
 
-    def _remaining(self, left: Iterable[Planned]) -> str:
-        """How long the runs that are left may take, as the end of a sentence."""
-        estimate = self._estimate(list(left), self.finished().values())
-        return "" if estimate is None else f"; about {in_words(estimate)} left"
+    def _remaining(self, pace: Pace, left: Mapping[str, int]) -> str:
+        """How long so many runs of each method may take, as the end of a sentence."""
+        estimate = pace.estimate(left)
+        return "" if estimate is None else f"; about {in_words(estimate / self.jobs)} left"
 
     def _records(
         self, planned: Sequence[Planned], numbers: Mapping[str, dict[str, Any]]
@@ -200,28 +203,22 @@ class Sweep:
         keyed = {each.key: each for each in planned if each.key is not None}
         missing = [each for key, each in keyed.items() if key not in done]
         left = [*missing, *unknown]
-        estimate = self._estimate(left, done.values())
+        estimate = Pace(done.values()).estimate(_by_method(left))
         return {
             "runs": len(keyed) + len(unknown),
             "finished": len(keyed) - len(missing),
             "left": len(left),
-            "estimate_seconds": None if estimate is None else round(estimate, 1),
+            "estimate_seconds": None if estimate is None else round(estimate / self.jobs, 1),
             "list": [
                 {"key": each.key, "run": each.title} | {"finished": each.key in done}
                 for each in planned
             ],
         }
 
-    def _estimate(self, left: Sequence[Planned], done: Collection[Mapping[str, Any]]) -> Any:
-        """Seconds that runs may take, by what those of the same method took; None: who knows."""
-        if not done:
-            return None
-        seconds: dict[str, list[float]] = {}
-        for record in done:
-            seconds.setdefault(record["method"], []).append(record["seconds"])
-        means = {method: statistics.fmean(values) for method, values in seconds.items()}
-        total = statistics.fmean(record["seconds"] for record in done)
-        return sum(means.get(each.run.row.method, total) for each in left) / self.jobs
+
+def _by_method(planned: Iterable[Planned]) -> Counter[str]:
+    """How many of the runs there are of each method."""
+    return Counter(each.run.row.method for each in planned)
 
 
 def in_runs(number: int) -> str:

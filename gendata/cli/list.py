@@ -1,4 +1,4 @@
-"""`gendata list`: what there is to draw from, train with and study."""
+"""`gendata list`: what there is to draw from, train with and study, and in which settings."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from gendata.cli.options import echo_result, json_option
 
 __all__ = ["command"]
 
-KINDS = ("samplers", "methods", "studies", "assets")
+KINDS = ("samplers", "methods", "studies", "presets", "assets")
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """List samplers, training methods, studies and embedded assets, plugins included.
+    """List samplers, training methods, studies, their presets and embedded assets.
+
+    What plugins add is included.
 
     \b
     Examples:
       gendata list
+      gendata list presets
       gendata list methods --json
     """
     found = {name: entries(name) for name in ([kind] if kind else KINDS)}
@@ -38,6 +41,10 @@ def entries(kind: str) -> dict[str, str]:
         from gendata.assets import asset_card, asset_names
 
         return {name: asset_card(name)["title"] for name in asset_names()}
+    if kind == "presets":
+        from gendata.benchmarks.protocol.presets import preset_titles
+
+        return preset_titles()
     from gendata import registry
 
     table = getattr(registry, kind)

@@ -186,12 +186,28 @@ def test_rows_are_chosen_by_name_label_or_method(tmp_path):
         ({"per_class": [2, 50]}, "too small for a class-balanced subset"),
         ({"test": "fashion-mnist:test"}, "the class lists of 'data' and 'test' differ"),
         ({"sources": ["embedded:fashion-gan"]}, "how many images to draw"),
+        ({"methods": ["fake", "csg"]}, "csg needs a teacher.*no ImageNet weights for small-cnn"),
+        (
+            {"methods": ["csg"], "options": {"teacher": "embedded:efficientnet-lite0"}},
+            "csg compares maps one by one.*found no 'norms.2' in embedded:efficientnet-lite0",
+        ),
     ],
 )
 def test_mistakes(given, message, tmp_path):
     with pytest.raises(GendataError, match=message):
         run_study("low-shot", tmp_path / "out", **{**keywords(tmp_path), **given})
     assert not list(tmp_path.glob("out/runs/*")), "found before anything is trained"
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_method_that_cannot_train_the_network_is_refused_before_clones_are_drawn(
+    study, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sources, "draw_clone", lambda *_, **__: pytest.fail("a clone was drawn"))
+    given = {"methods": ["fake", "csg"], "per_class": [2], "epochs": 1, "device": "cpu"}
+    with pytest.raises(GendataError, match="those of small-cnn and embedded:.* differ"):
+        run_study(study, tmp_path / "out", preset="fashion-mnist", **given)
+    assert not list(tmp_path.glob("out/**/*.parquet"))
 
 
 def test_a_zero_shot_study_takes_no_method_that_needs_real_images(tmp_path):

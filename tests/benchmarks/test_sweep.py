@@ -143,6 +143,25 @@ def test_progress_tells_what_is_left_and_for_how_long(tmp_path, monkeypatch, cap
     assert "training" not in capsys.readouterr().err
 
 
+def test_many_runs_read_the_ledger_as_often_as_few(tmp_path, monkeypatch):
+    numbers = {"accuracy": 0.5, "last_accuracy": 0.5, "images": 15, "seconds": 1.0}
+    numbers |= {"device": "cpu", "threads": 1, "versions": {}}
+    monkeypatch.setattr(workers, "perform", lambda bank, run, key: numbers)
+    lines, reads = Ledger._lines, []
+
+    def counted(self):
+        reads[-1] += 1
+        return lines(self)
+
+    monkeypatch.setattr(Ledger, "_lines", counted)
+    for seeds in (1, 7):
+        reads.append(0)
+        given = keywords(tmp_path, methods=["fake"], seeds=seeds)
+        done = run_study("low-shot", tmp_path / str(seeds), **given)
+        assert len(done.data["records"]) == seeds
+    assert reads[0] == reads[1] > 0
+
+
 def test_times_in_words():
     assert [in_words(each) for each in (0.2, 99, 100, 5999, 6001)] == [
         "0 s",

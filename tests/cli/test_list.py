@@ -1,6 +1,7 @@
 """`gendata list`: what there is, in text and JSON."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +20,8 @@ def run(*words):
     [
         ("samplers", {"diffusers", "embedded", "folder", "torchscript"}),
         ("methods", {"real", "fake", "aug", "adp", "pg", "rg", "pg+rg"}),
-        ("studies", {"quickstart", "speed"}),
+        ("studies", {"low-shot", "speed", "zero-shot"}),
+        ("presets", {"fashion-mnist", "paper/cub", "paper/table4"}),
         ("assets", {"fashion-mnist"}),
     ],
 )
@@ -32,9 +34,16 @@ def test_every_entry_has_a_line(kind, some):
     assert [line.split()[0] for line in lines[1:]] == list(found[kind])
 
 
+def test_presets_are_told_in_one_whole_sentence():
+    found = json.loads(run("presets", "--json"))["presets"]
+    assert "paper/table2" in found and all(line.endswith(".") for line in found.values())
+    text = (Path(__file__).parents[2] / "benchmarks/presets/paper/flower.toml").read_text()
+    assert text.startswith(f"# {found['paper/flower']}\n")
+
+
 def test_all_kinds_are_listed():
     assert [block.splitlines()[0] for block in run().split("\n\n")] == [
-        *("samplers", "methods", "studies", "assets")
+        *("samplers", "methods", "studies", "presets", "assets")
     ]
 
 

@@ -298,6 +298,22 @@ def test_what_does_not_fit_is_one_clear_error(teacher, tmp_path, options, words)
     assert not (tmp_path / "run").exists()
 
 
+def test_students_are_checked_before_a_training(teacher):
+    student = build_network("small-cnn", 5)
+    before = copy.deepcopy(student.state_dict())
+    student.train()
+    CSG(teacher=teacher).check(student)
+    assert student.training, "it is left as it was"
+    assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
+    for options, words in (
+        ({}, "no ImageNet weights for small-cnn"),
+        ({"teacher": "embedded:efficientnet-lite0"}, "differ"),
+        ({"teacher": teacher, "csg_stages": "layer4"}, "no submodule 'layer4'"),
+    ):
+        with pytest.raises(GendataError, match=words):
+            CSG(**options).check(student)
+
+
 def test_maps_of_the_same_names_and_other_widths_are_refused(tmp_path):
     path = tmp_path / "wide.safetensors"
     save_weights(build_network("resnet18", 3).backbone, path)
