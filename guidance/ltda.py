@@ -47,6 +47,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gendata.errors import GendataError
+from gendata.models.torchscript import quiet_torchscript
 from gendata.registry import methods
 from gendata.training.learner import Learner
 from gendata.training.options import check_number
@@ -108,6 +109,7 @@ class LongTailedDomainAdaptation:
         labels = np.asarray(learner.images["synthetic"].labels)
         weights = class_balanced_weights(labels, len(learner.classes), self.balance_beta)
         self.class_weights = weights.float().to(learner.device)
+        _load_forward_mode()
 
     def step(self, batch: Batch, progress: float) -> Mapping[str, float | Tensor]:
         """Descends the cross-entropy, weighted in the second stage."""
@@ -213,6 +215,12 @@ def _changes(learner: Learner, examples: Examples, direction: Mapping[str, Tenso
         losses = _losses(learner.forward_at(moving, examples, "synthetic"), examples)
         changes = forward_ad.unpack_dual(losses).tangent
     return torch.where(length > 0, changes / factor, torch.zeros_like(changes))
+
+
+def _load_forward_mode() -> None:
+    """Lets torch compile what its forward mode needs, which it does once, by TorchScript."""
+    with quiet_torchscript(), forward_ad.dual_level():
+        forward_ad.make_dual(torch.zeros(()), torch.zeros(()))
 
 
 def _length(tensors: Iterable[Tensor]) -> Tensor:

@@ -26,6 +26,7 @@ from gendata.benchmarks.speed.measurement import (
 )
 from gendata.clone import ConfidenceFilter, draw_clone
 from gendata.models import load_classifier
+from gendata.models.torchscript import quiet_torchscript, read_torchscript
 from gendata.samplers import load_sampler
 from gendata.types import Classifier, Sampler
 
@@ -63,7 +64,8 @@ class ScriptedGenerator(nn.Module):
 def save_scripted_generator(path: Path) -> Path:
     """Saves a TorchScript file with seeded random weights."""
     torch.manual_seed(0)
-    torch.jit.script(ScriptedGenerator().eval()).save(str(path))
+    with quiet_torchscript():
+        torch.jit.script(ScriptedGenerator().eval()).save(str(path))
     return path
 
 
@@ -72,7 +74,7 @@ def measure() -> list[Measurement]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         script = save_scripted_generator(folder / "generator.pt")
-        module = torch.jit.load(str(script)).eval()
+        module = read_torchscript(script)
         z, labels = torch.randn(BATCH, Z_DIM), torch.arange(BATCH) % 10
         scripted = load_sampler(f"torchscript:{script}", device="cpu", z_dim=Z_DIM, classes=10)
         accept = ConfidenceFilter(filter_classifier(), 1e-6, label="condition")

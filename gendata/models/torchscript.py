@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -10,7 +12,20 @@ from torch import nn
 
 from gendata.errors import GendataError
 
-__all__ = ["read_torchscript"]
+__all__ = ["quiet_torchscript", "read_torchscript"]
+
+DEPRECATED = r"`torch\.jit\.\w+` is deprecated"
+
+
+@contextmanager
+def quiet_torchscript() -> Iterator[None]:
+    """Keeps torch's lines on the deprecation of TorchScript to itself: no user can act on them.
+
+    Every other warning is shown. The category differs among torch's versions, the words do not.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=DEPRECATED)
+        yield
 
 
 def read_torchscript(path: str | Path) -> nn.Module:
@@ -19,8 +34,7 @@ def read_torchscript(path: str | Path) -> nn.Module:
     if not path.is_file():
         raise GendataError("a TorchScript file is missing", found=f"nothing at {path}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # deprecated, but what people have
+        with quiet_torchscript():
             return torch.jit.load(path, map_location="cpu").eval()
     except (RuntimeError, ValueError) as error:
         raise GendataError(

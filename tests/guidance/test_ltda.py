@@ -1,6 +1,10 @@
 """LTDA against slow restatements of its algorithm, and on images with wrong labels."""
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -257,3 +261,23 @@ def test_stages_see_what_the_docstring_says():
 def test_options_are_checked(option):
     with pytest.raises(GendataError, match=next(iter(option))):
         LongTailedDomainAdaptation(**option)
+
+
+QUIET = """
+from toys import toy_images
+import gendata
+images = {"synthetic": toy_images("s", 12, 0), "real": toy_images("r", 6, 1)}
+gendata.train(**images, method="ltda", epochs=4, batch_size=6, device="cpu", progress=False)
+"""
+
+
+def test_torch_s_own_use_of_torchscript_is_not_told():
+    """In a process of its own: torch warns where its forward mode is used first."""
+    run = subprocess.run(
+        [sys.executable, "-W", "error::FutureWarning", "-c", QUIET],
+        cwd=Path(__file__).parents[1],  # where toys.py is
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0 and "deprecated" not in run.stderr, run.stderr

@@ -9,7 +9,6 @@ residual networks of `gan_networks` and the colour augmentation of `diff_augment
 from __future__ import annotations
 
 import json
-import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,6 +32,7 @@ from gendata.assets.recipes.pictures import fixed_noise, write_samples
 from gendata.assets.recipes.progress import mean_of, resumable_steps
 from gendata.files import publish
 from gendata.models.generator import ConditionalGenerator
+from gendata.models.torchscript import quiet_torchscript
 
 CPU = torch.device("cpu")
 RATES = {"generator": 2e-4, "discriminator": 4e-4}  # of Adam, for batches of 64
@@ -212,8 +212,7 @@ def save_torchscript(generator: nn.Module, folder: Path) -> str:
     `torchscript:`.
     """
     generator = generator.to(memory_format=torch.contiguous_format)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # deprecated, but what people can read
+    with quiet_torchscript():
         publish(folder / "generator.pt", partial(torch.jit.save, torch.jit.script(generator)))
     return "generator.pt"
 
