@@ -15,6 +15,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from gendata.samplers.restricted_pickle import read_checkpoint
+
+LABELS = torch.tensor([2, 0, 1])
 BENT = {"linear": (lambda x: x, 1.0), "lrelu": (lambda x: functional.leaky_relu(x, 0.2), 2**0.5)}
 BENT["relu"] = functional.relu, 2**0.5
 BENT["sigmoid"] = torch.sigmoid, 1.0
@@ -25,6 +28,17 @@ def save(generator, path, **others):
     content = {"G": generator, "D": None, "G_ema": generator, "training_set_kwargs": {}, **others}
     path.write_bytes(pickle.dumps(content))
     return path
+
+
+def rebuilt(build, generator, folder):
+    """What `build` makes of a generator that was written to a file and read again."""
+    return build(read_checkpoint(save(generator, folder / "g.pkl"))["G_ema"])
+
+
+def inputs(generator):
+    """Three latents, and labels where the generator has classes."""
+    z = torch.randn(3, generator.z_dim, generator=torch.Generator().manual_seed(1))
+    return z, LABELS if generator.c_dim else None
 
 
 def spread(images, up):

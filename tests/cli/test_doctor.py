@@ -4,10 +4,9 @@ import json
 import math
 
 import pytest
-import torch
 from click.testing import CliRunner
+from scripted import write_scripts
 from tiny import TinyClassifier, TinySampler, TinySet
-from torch import Tensor, nn
 
 from gendata.cli import main
 from gendata.clone import ConfidenceFilter, draw_clone
@@ -17,27 +16,9 @@ from gendata.clone.prepare import prepare
 from gendata.clone.trial import draw_trial, expected_draws
 
 
-class Generator(nn.Module):
-    """Tints the upper rows by class, over noise."""
-
-    def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        tint = nn.functional.one_hot(label, 3).to(z.dtype)[:, :, None, None] - 0.5
-        return (0.6 * tint + 0.3 * z.view(-1, 3, 4, 4)).clamp(-1.0, 1.0)
-
-
-class Judge(nn.Module):
-    """Says which channel is brightest."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return 8.0 * x.mean(dim=(2, 3))
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("scripts")
-    torch.jit.script(Generator()).save(str(folder / "generator.pt"))
-    torch.jit.script(Judge()).save(str(folder / "judge.pt"))
-    return folder
+    return write_scripts(tmp_path_factory.mktemp("scripts"))
 
 
 def shared_arguments(folder, out):

@@ -9,33 +9,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
-from torch import Tensor, nn
+from scripted import write_scripts
 
 from gendata.cli import main
 from gendata.images import open_images
 
 
-class Generator(nn.Module):
-    """Tints the upper rows by class, over noise."""
-
-    def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        tint = nn.functional.one_hot(label, 3).to(z.dtype)[:, :, None, None] - 0.5
-        return (0.6 * tint + 0.3 * z.view(-1, 3, 4, 4)).clamp(-1.0, 1.0)
-
-
-class Judge(nn.Module):
-    """Says which channel is brightest."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return 8.0 * x.mean(dim=(2, 3))
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("scripts")
-    torch.jit.script(Generator()).save(str(folder / "generator.pt"))
-    torch.jit.script(Judge()).save(str(folder / "judge.pt"))
-    return folder
+    return write_scripts(tmp_path_factory.mktemp("scripts"))
 
 
 def arguments(folder, out, *more):

@@ -1,14 +1,16 @@
+from functools import partial
+
 import fake_stylegan
 import numpy as np
 import pytest
 import torch
+from fake_stylegan import inputs
 from torch import nn
 
 from gendata.errors import GendataError
 from gendata.samplers.networks.stylegan2 import build
 from gendata.samplers.restricted_pickle import read_checkpoint
 
-LABELS = torch.tensor([2, 0, 1])
 BOX = (1.0,)
 ODD = (1.0, 2.0, 4.0)
 UNEVEN = ((1.0, 2.0, 4.0), (3.0, 5.0, 2.0), (0.0, 1.0, 7.0), (2.0, 2.0, 2.0))
@@ -35,13 +37,7 @@ VARIANTS = {
 }
 
 
-def rebuilt(generator, tmp_path):
-    return build(read_checkpoint(fake_stylegan.save(generator, tmp_path / "g.pkl"))["G_ema"])
-
-
-def inputs(generator):
-    z = torch.randn(3, generator.z_dim, generator=torch.Generator().manual_seed(1))
-    return z, LABELS if generator.c_dim else None
+rebuilt = partial(fake_stylegan.rebuilt, build)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

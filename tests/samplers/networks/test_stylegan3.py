@@ -1,13 +1,14 @@
+from functools import partial
+
 import fake_stylegan
 import numpy as np
 import pytest
 import torch
+from fake_stylegan import inputs
 
 from gendata.errors import GendataError
 from gendata.samplers.networks.stylegan3 import build
-from gendata.samplers.restricted_pickle import read_checkpoint
 
-LABELS = torch.tensor([2, 0, 1])
 VARIANTS = {
     "translation": {},
     "rotation": {"radial": True, "kernel": 1},
@@ -16,13 +17,7 @@ VARIANTS = {
 }
 
 
-def rebuilt(generator, tmp_path):
-    return build(read_checkpoint(fake_stylegan.save(generator, tmp_path / "g.pkl"))["G_ema"])
-
-
-def inputs(generator):
-    z = torch.randn(3, generator.z_dim, generator=torch.Generator().manual_seed(1))
-    return z, LABELS if generator.c_dim else None
+rebuilt = partial(fake_stylegan.rebuilt, build)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
