@@ -4,16 +4,20 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
+# A file of tests stays in one process, with what it builds once: a cluster, a study, a checkpoint.
+PROCESSES ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
+
 .PHONY: quickstart test test-fast lint types clean
 
 quickstart: $(VENV)/installed  ## the whole story, offline, in minutes; then open quickstart/report.html
 	$(BIN)/gendata quickstart --out quickstart
 
 test: lint types  ## lint, types and every test that can run here
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(VENV)/installed-dev  ## the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not cluster"
+	$(PYTEST) -m "not slow and not cluster"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -62,4 +62,4 @@ def test_wheel_works_away_from_the_checkout(wheel, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     expected = sorted(path.parent.name for path in ROOT.glob("gendata/assets/*/card.json"))
-    assert result.stdout.split() == ["2000", ",".join(expected)]
+    assert result.stdout.split() == ["10000", ",".join(expected)]
