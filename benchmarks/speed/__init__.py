@@ -12,6 +12,8 @@ from typing import Any
 from gendata.benchmarks.speed import (
     checkpoint,
     drawing,
+    features,
+    gap_measures,
     guidance_step,
     loading,
     memory,
@@ -29,6 +31,8 @@ __all__ = ["speed"]
 PARTS: dict[str, Callable[[], list[Measurement]]] = {
     "drawing": drawing.measure,
     "loading": loading.measure,
+    "features": features.measure,
+    "gap-measures": gap_measures.measure,
     "guidance-step": guidance_step.measure,
     "methods": method_steps.measure,
     "memory": memory.measure,

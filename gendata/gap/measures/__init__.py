@@ -1,0 +1,1 @@
+"""What is computed from feature vectors: pure functions on arrays that read and print nothing."""
