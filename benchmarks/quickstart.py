@@ -23,11 +23,10 @@ from gendata.clone import ConfidenceFilter, draw_clone
 from gendata.errors import GendataError
 from gendata.files import write_json
 from gendata.gap import GapReport, measure_gap
-from gendata.gap.measure import REAL, REAL_TEST
-from gendata.gap.page import write_page
+from gendata.gap.inputs import REAL, REAL_TEST
 from gendata.images import balanced_split, balanced_subset, open_images
 from gendata.models import load_classifier
-from gendata.registry import studies
+from gendata.page import write_page
 from gendata.samplers import load_sampler
 from gendata.training import train
 from gendata.types import Classifier, Images, Sampler
@@ -113,7 +112,6 @@ class Outcome:
     command: str
 
 
-@studies.register("quickstart")
 def quickstart(
     *,
     out: Path,
@@ -271,6 +269,7 @@ def gap_of(
         clones,
         out=settings.out / "gap",
         test=unseen,
+        parts=["cross-source"],
         per_class=settings.per_class,
         seeds=2,
         epochs=12,

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from gendata.clone.rejected import remake_rejected
-from gendata.gap.page import (
+from gendata.gap.report import gap_sections
+from gendata.images import decode_all
+from gendata.page.blocks import (
     Cell,
     ImageGrid,
     ImageRow,
@@ -22,8 +24,6 @@ from gendata.gap.page import (
     Strip,
     Table,
 )
-from gendata.gap.report import gap_sections
-from gendata.images import decode_all
 from gendata.types import Classifier
 
 if TYPE_CHECKING:

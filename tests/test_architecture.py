@@ -16,7 +16,7 @@ ROWS = [
     {"cli", "__main__"},
     {"benchmarks", "gap", "clone", "assets.recipes"},
     {"samplers", "guidance", "training", "transfer"},
-    {"render", "models", "images"},
+    {"render", "models", "images", "page"},
     {"types", "errors", "files", "seeds", "registry", "settings_difference"}
     | {"allocator", "assets"},
 ]

@@ -27,11 +27,25 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+def _names_of_parts(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
+    from gendata.gap.chosen import chosen_parts
+
+    if value is None:
+        return None
+    return chosen_parts([name.strip() for name in value.split(",") if name.strip()])
+
+
 @click.command("gap")
 @click.argument("real")
 @click.argument("clones", nargs=-1, required=True, metavar="CLONE...")
 @out_option("gap")
 @click.option("--test", metavar="REF", help="Real images that no classifier is trained on.")
+@click.option(
+    "--parts",
+    metavar="NAME,NAME,…",
+    callback=_names_of_parts,
+    help="Measure these parts only, separated by commas; see above what each costs.",
+)
 @click.option(
     "--name",
     "names",
@@ -48,7 +62,34 @@ __all__ = ["command"]
 @seed_option
 @click.option("--network", default="small-cnn", show_default=True, help="What to train.")
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="How long.")
-@click.option("--per-class", type=click.IntRange(2), help="Use at most this many of each class.")
+@click.option(
+    "--encoder",
+    default="embedded:efficientnet-lite0",
+    show_default=True,
+    metavar="REF",
+    help="Whose features are compared: embedded:…, timm:NAME, torchscript:FILE, inception:FILE.",
+)
+@click.option(
+    "--encoder-size",
+    type=click.IntRange(1),
+    help="Bring images to this size for the encoder, pixels; by default that of the real ones, "
+    "within 64 and 224, or its own.",
+)
+@click.option("--fid", is_flag=True, help="Ask clean-fid for its published FID and KID as well.")
+@click.option(
+    "--fid-weights",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Inception-v3 for --fid, where clean-fid has not put it itself.",
+)
+@click.option(
+    "--worth-steps",
+    type=click.IntRange(1),
+    help="Updates of each training of the part worth; 1,000 or four epochs by default.",
+)
+@click.option(
+    "--per-class", type=click.IntRange(2), help="Compare at most this many of each class."
+)
 @limit_option
 @click.option(
     "-o",
@@ -71,23 +112,36 @@ def command(
     seeds: int,
     seed: int,
     options: dict[str, Any],
+    fid: bool,
+    fid_weights: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Measure what CLONEs lack against REAL images, and write a report.
+    """Measure what CLONEs lack against REAL images, what they are worth, and write a report.
 
-    Trains classifiers on each source, tests them on every other, and writes gap.json and
-    report.html, a page that opens offline. A command that was killed goes on where it was.
+    Writes report.html, a page that opens offline, gap.json and gap.csv. A command that was killed
+    goes on where it was, and one that asks for further parts adds them.
+
+    \b
+    --parts, and what each costs:
+    cross-source   who classifies whose images rightly: one training a source and seed
+    fidelity       Fréchet distance, precision, recall: one pass of the encoder
+    memorisation   copies of real images: the encoder over every real image
+    decomposition  appearance, quality, content: the same pass as fidelity
+    worth          how many real images one replaces: several trainings a source and
+                   seed, by far the dearest
+    missing        real images the clone does not cover: the same pass as fidelity
 
     \b
     gendata gap fashion-mnist:train clone --test fashion-mnist:test --out gap
-    gendata gap cifar10:train sgxl lsgm --name SG-XL --name LSGM --seeds 5 --epochs 40 --out gap
+    gendata gap cifar10:train sgxl lsgm --name SG-XL --name LSGM --parts fidelity,missing --out gap
     """  # noqa: D301
     from gendata.gap import measure_gap
 
     named = dict(zip(_names(clones, names), clones, strict=True))
     numbers = range(seed, seed + seeds)
-    report = measure_gap(real, named, out, seeds=numbers, **settings, **options)
+    clean_fid: bool | str = f"inception:{fid_weights}" if fid_weights else fid
+    report = measure_gap(real, named, out, seeds=numbers, fid=clean_fid, **settings, **options)
     echo_result(report.to_json(), _text(report, out), as_json)
 
 
@@ -106,9 +160,19 @@ def _names(clones: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
 
 
 def _text(report: GapReport, out: Path) -> str:
-    """The matrix and the main finding, for people."""
+    """The matrix and the main findings, for people."""
     from gendata.gap.reading import gap_summary
 
+    matrix = [] if report.cross is None else [*_matrix(report), ""]
+    advice = [
+        f"{name}: {found.advice.first.action}. {found.advice.first.reason}"
+        for name, found in report.clones.items()
+        if found.advice
+    ]
+    return "\n".join([*matrix, gap_summary(report), *advice, f"report: {out / 'report.html'}"])
+
+
+def _matrix(report: GapReport) -> list[str]:
     tested = [source.name for source in report.sources]
     width = max(map(len, [*tested, "trained on"]))
     lines = ["  ".join([f"{'trained on':<{width}}", *(f"{name:>8}" for name in tested)])]
@@ -118,4 +182,4 @@ def _text(report: GapReport, out: Path) -> str:
             for name in tested
         )
         lines.append("  ".join([f"{source.name:<{width}}", *cells]))
-    return "\n".join([*lines, "", gap_summary(report), f"report: {out / 'report.html'}"])
+    return lines

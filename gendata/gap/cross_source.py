@@ -15,14 +15,19 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
+from gendata.gap.crossed import CURVES, ClassExtremes, CrossFindings, CrossLosses, Ends
+from gendata.gap.extremes import lowest_and_highest
+from gendata.gap.losses import spread_of
 from gendata.gap.parts import Part
-from gendata.gap.result import CURVES
 from gendata.training import train
 from gendata.training.evaluate import scores
 from gendata.training.fingerprint import fingerprint
 from gendata.types import Images
 
-__all__ = ["CrossSource", "compare"]
+__all__ = ["SHOWN", "SHOWN_CLASSES", "CrossSource", "compare", "crossed"]
+
+SHOWN = 8  # images of a class at either end of the losses
+SHOWN_CLASSES = 24  # classes whose images are in the report: those of highest mean loss
 
 # What the training loop calls the points of our curves.
 _RECORDED = dict(
@@ -104,6 +109,46 @@ def compare(
         {pair: np.stack(runs) for pair, runs in losses.items()},
         {name: _curves(runs) for name, runs in histories.items()},
     )
+
+
+def crossed(
+    found: CrossSource, parts: Mapping[str, Part], tests: Sequence[str], seeds: Sequence[int]
+) -> CrossFindings:
+    """Summarises what `compare` found of a real set, the first of `parts`, and its clones."""
+    real, *clones = parts
+    return CrossFindings(
+        seeds=seeds,
+        trained_on=list(parts),
+        tested_on=[*parts, *tests],
+        accuracy=found.accuracy,
+        curves=found.curves,
+        clone_under_real={name: _losses(parts, found, real, name) for name in clones},
+        real_under_clone={name: _losses(parts, found, name, real) for name in clones},
+    )
+
+
+def _losses(
+    parts: Mapping[str, Part], found: CrossSource, trained_on: str, shown: str
+) -> CrossLosses:
+    """Summarises the losses of one source's images under the classifiers of another."""
+    part, losses = parts[shown], found.losses[trained_on, shown]
+    labels, mean = np.asarray(part.training.labels), losses.mean(axis=0)
+    classes = range(len(part.training.classes))
+    extremes = lowest_and_highest(mean, labels, len(classes), SHOWN)
+    by_class = np.bincount(labels, weights=mean) / np.bincount(labels)
+    hardest = set(np.argsort(-by_class, kind="stable")[:SHOWN_CLASSES].tolist())
+
+    def ends(rows: np.ndarray, label: int) -> Ends:
+        seen = rows if label in hardest else rows[:0]
+        pictures = [part.training[int(row)][0].numpy() for row in seen]
+        return Ends(part.rows[rows], mean[rows], pictures)
+
+    both = [
+        ClassExtremes(ends(each.lowest, label), ends(each.highest, label))
+        for label, each in enumerate(extremes)
+    ]
+    spreads = [spread_of(losses[:, labels == label]) for label in classes]
+    return CrossLosses(spread_of(losses), spreads, both, mean)
 
 
 def run_name(source: str, part: Part, seed: int, options: Mapping[str, Any]) -> str:

@@ -11,12 +11,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gendata.gap.drawing import MUTED, RULE, SERIES, TINT, axes_of_panel, svg_of
 from gendata.gap.losses import EDGES, HIGH, NEAR_ZERO
-from gendata.gap.names import shortened
-from gendata.gap.page import Panel
+from gendata.page.blocks import Panel
+from gendata.page.drawing import MUTED, RULE, SERIES, TINT, axes_of_panel, svg_of
+from gendata.page.names import shortened
 
-__all__ = ["LABEL_LENGTH", "Line", "curve_panel", "limits_of", "loss_panel"]
+__all__ = [
+    "LABEL_LENGTH",
+    "Dots",
+    "Line",
+    "curve_panel",
+    "interval_panel",
+    "limits_of",
+    "loss_panel",
+]
 
 LABEL_LENGTH = 15  # characters of a name beside its line or its share
 LABEL_SPACING = 0.075  # least distance between two labels, as a share of the panel's height
@@ -41,6 +49,25 @@ class Line:
     colour: int
 
 
+@dataclass(frozen=True)
+class Dots:
+    """Figures of one source, each with its interval.
+
+    Attributes:
+        name: of the source.
+        value: (R,) the figures.
+        low: (R,) lower ends.
+        high: (R,) upper ends.
+        colour: which of the page's series colours.
+    """
+
+    name: str
+    value: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    colour: int
+
+
 def limits_of(lines: Sequence[Line]) -> tuple[float, float]:
     """Returns a range of heights in which all lines and their bands have room."""
     bands = [np.nan_to_num(np.asarray(line.std, dtype=float)) for line in lines]
@@ -58,6 +85,7 @@ def curve_panel(
     percent: bool,
     limits: tuple[float, float] | None = None,
     x_label: str = "epoch",
+    ticks: Sequence[int] | None = None,
 ) -> Panel:
     """Draws lines with bands of one standard deviation, each named at its end.
 
@@ -67,6 +95,7 @@ def curve_panel(
         percent: whether the heights are shares, shown as percentages.
         limits: range of heights, for panels that share one; by default what the lines need.
         x_label: what the positions are.
+        ticks: positions to name, which are then set out by their logarithms.
     """
     figure, axes = axes_of_panel(right=0.74)
     for line in lines:
@@ -76,11 +105,17 @@ def curve_panel(
         colour = SERIES[line.colour % len(SERIES)]
         band = np.nan_to_num(std)
         axes.fill_between(x, mean - band, mean + band, color=colour, alpha=0.16, linewidth=0)
-        marker = "o" if len(x) == 1 else ""
-        axes.plot(x, mean, color=colour, linewidth=1.8, marker=marker, solid_capstyle="round")
+        marker = "o" if len(x) == 1 or ticks else ""
+        style: dict[str, Any] = {"marker": marker, "markersize": 4, "solid_capstyle": "round"}
+        axes.plot(x, mean, color=colour, linewidth=1.8, **style)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if ticks:
+        axes.set_xscale("log")
+        axes.set_xticks(list(ticks), [f"{tick:,}" for tick in ticks])
+        axes.minorticks_off()
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if percent:
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
     axes.margins(x=0.02)
@@ -190,3 +225,36 @@ def _described(lines: Sequence[Line], title: str, percent: bool) -> str:
 
 def _percent(share: float, _: int) -> str:
     return f"{100 * share:g}%"
+
+
+def interval_panel(
+    title: str, rows: Sequence[str], dots: Sequence[Dots], reference: Sequence[float]
+) -> Panel:
+    """Draws figures between 0 and 1 as dots with the intervals that hold them, one row each.
+
+    Args:
+        title: what is shown.
+        rows: names of the figures, from the top down.
+        dots: of each source, one a row.
+        reference: (R,) what chance alone gives, as a mark in each row; nan draws none.
+    """
+    figure, axes = axes_of_panel()
+    axes.set_position((0.26, 0.17, 0.7, 0.8))
+    spacing = 0.6 / max(len(dots), 1)
+    for number, each in enumerate(dots):
+        colour = SERIES[each.colour % len(SERIES)]
+        heights = np.arange(len(rows)) + spacing * (number - (len(dots) - 1) / 2)
+        low, high = np.asarray(each.low, dtype=float), np.asarray(each.high, dtype=float)
+        axes.hlines(heights, low, high, color=colour, alpha=0.42, linewidth=5)
+        axes.plot(each.value, heights, "o", color=colour, markersize=6)
+    axes.vlines(reference, np.arange(len(rows)) - 0.38, np.arange(len(rows)) + 0.38, color=MUTED)
+    axes.grid(axis="x", color=RULE, linewidth=0.8)
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    axes.set_yticks(range(len(rows)), list(rows))
+    shown = (
+        f"{each.name}: "
+        + ", ".join(f"{row} {value:.2f}" for row, value in zip(rows, each.value, strict=True))
+        for each in dots
+    )
+    return Panel(title, svg_of(figure, f"{title}. {'. '.join(shown)}."))

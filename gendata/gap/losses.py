@@ -17,6 +17,7 @@ __all__ = [
     "HIGH",
     "NEAR_ZERO",
     "LossSpread",
+    "asymmetry",
     "histogram",
     "mean_and_std",
     "share_above",
@@ -87,6 +88,19 @@ def spread_of(losses: np.ndarray) -> LossSpread:
         median=np.median(losses, axis=1),
         images=losses.shape[1],
     )
+
+
+def asymmetry(clone: LossSpread, real: LossSpread) -> np.ndarray:
+    """How much more the real images surprise than the clone's: (S,), between -1 and 1.
+
+    The mean of two differences: of the shares above HIGH (real less clone) and of the shares
+    below NEAR_ZERO (clone less real). Exchanging the two turns the sign.
+
+    Args:
+        clone: its images under the classifiers trained on the real set.
+        real: the real images under the classifiers trained on the clone, of the same seeds.
+    """
+    return ((real.above - clone.above) + (clone.below - real.below)) / 2
 
 
 def mean_and_std(runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,30 +12,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from gendata.errors import GendataError
 from gendata.files import write_text
-from gendata.gap.cross_source import CrossSource, compare
-from gendata.gap.extremes import lowest_and_highest
-from gendata.gap.losses import spread_of
-from gendata.gap.page import write_page
-from gendata.gap.parts import Part, common_size, decoded, equal_parts
+from gendata.gap.chosen import chosen_parts
+from gendata.gap.clone_findings import clone_findings, load_encoders, worths_of
+from gendata.gap.cross_source import compare, crossed
+from gendata.gap.crossed import CrossFindings
+from gendata.gap.inputs import Inputs, Reference, opened_inputs
 from gendata.gap.report import gap_page
-from gendata.gap.result import ClassExtremes, CrossLosses, Ends, GapReport, Source
-from gendata.images import open_images
+from gendata.gap.result import GapReport
+from gendata.gap.table import csv_text
 from gendata.models.device import resolve_device
+from gendata.page import write_page
 from gendata.settings_difference import settings_difference
-from gendata.types import Images
 
-__all__ = ["REAL", "REAL_TEST", "SHOWN", "SHOWN_CLASSES", "measure_gap"]
+__all__ = ["ENCODER", "measure_gap"]
 
-REAL, REAL_TEST = "real", "real test"
-SHOWN = 8  # images of a class at either end of the losses
-SHOWN_CLASSES = 24  # classes whose images are in the report: those of highest mean loss
-
-Reference = str | Path | Images
+ENCODER = "embedded:efficientnet-lite0"
 
 
 def measure_gap(
@@ -44,9 +39,14 @@ def measure_gap(
     out: str | Path | None = None,
     *,
     test: Reference | None = None,
+    parts: Sequence[str] | None = None,
     seeds: int | Sequence[int] = 3,
     network: str = "small-cnn",
     epochs: int = 20,
+    encoder: str = ENCODER,
+    encoder_size: int | None = None,
+    fid: bool | str = False,
+    worth_steps: int | None = None,
     limit: int | None = None,
     per_class: int | None = None,
     device: str | torch.device = "auto",
@@ -55,27 +55,36 @@ def measure_gap(
     progress: bool = True,
     **options: Any,
 ) -> GapReport:
-    """Measures the content gap between real images and synthetic clones of them.
+    """Measures the gap between real images and synthetic clones of them.
 
-    Trains one classifier per source and seed and shows each to the images of every source
-    (Wang et al. 2024, section 3.2). Sources of unequal size are compared on equally many images:
-    the same number of every class from each, chosen once by a fixed seed. A tenth of them is held
-    out for the validation curves; matrix and losses are taken on the others, the images that the
-    classifiers of that source were trained on, without augmentation.
+    Sources of unequal size are compared on equally many images: the same number of every class
+    from each, chosen once by a fixed seed. A tenth of them is held out for the validation curves;
+    all figures are taken on the others, without augmentation. Copies alone are searched among all
+    real images, unless there is a limit.
 
     Args:
         real: the real images, or a reference to them.
         clones: synthetic images by the name to show them under.
-        out: folder for `gap.json`, `report.html` and the trained classifiers. The same call goes
-            on where it was killed.
-        test: real images that no classifier is trained on, as a last column of the matrix.
+        out: folder for `gap.json`, `gap.csv`, `report.html`, the features and the trained
+            classifiers. The same call goes on where it was killed; one with further parts adds
+            them.
+        test: real images that no classifier is trained on, as a last column of the matrix, and
+            the judge of what an image is worth.
+        parts: what to measure, of `gendata.gap.PARTS`; None for all.
         seeds: how many classifiers to train per source, or their seeds.
         network: what to train.
         epochs: how long.
+        encoder: whose features are compared, as `gendata.gap.load_encoder` takes it.
+        encoder_size: side that images are brought to for the encoder, pixels; None for its own
+            or, of an ImageNet network that takes any, that of the real images within 64 and 224.
+        fid: ask clean-fid for its published figures as well, of all images of both sets; True
+            for Inception-v3 where clean-fid keeps it, or a reference such as "inception:FILE".
+        worth_steps: updates of each training of the part worth; by default a thousand, or as many
+            as four epochs of the largest set take.
         limit: use no more than this many images of a source.
-        per_class: use no more than this many images of a class.
+        per_class: compare no more than this many images of a class.
         device: where to train.
-        download: fetch images that are not on this machine.
+        download: fetch images or weights that are not on this machine.
         strict: stop at damaged images, which are else left out and counted.
         progress: show a bar on stderr.
         **options: further settings of `gendata.train`, such as `size`, `learning_rate`, `augment`.
@@ -83,62 +92,99 @@ def measure_gap(
     Raises:
         GendataError: the sources do not fit together, or something cannot be read or written.
     """
-    access = {"download": download, "strict": strict}
-    opened = _opened(real, clones, access)
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not numbers:
-        raise GendataError("no seed to train with", expected="at least one")
-    chosen = {"network": network, "epochs": epochs, **options}
-    chosen.setdefault("size", _side(opened[REAL]))
-    parts = equal_parts(opened, common_size(opened, per_class, limit), chosen["size"])
-    tests = _test_sets(test, opened[REAL], chosen["size"], access)
-    place = resolve_device(device)
-    folder = None if out is None else Path(out)
-    sources = _sources(opened, parts, tests)
-    if folder is not None:
-        _refuse_other_settings(folder, chosen, numbers, sources)
-    found = compare(
-        parts,
-        tests,
-        numbers,
-        out=None if folder is None else folder / "classifiers",
-        device=place,
+    wanted = chosen_parts(parts)
+    numbers = _numbers(seeds)
+    inputs = opened_inputs(
+        real,
+        clones,
+        test,
+        limit=limit,
+        per_class=per_class,
+        training={"network": network, "epochs": epochs, **options},
+        strict=strict,
+        seeds=numbers,
+        folder=None if out is None else Path(out),
+        device=resolve_device(device),
         download=download,
         progress=progress,
-        options=chosen,
     )
+    settings = {
+        **inputs.training,
+        "encoder": str(encoder),
+        "encoder_size": encoder_size,
+        "worth_steps": worth_steps,
+    }
+    asked = "inception" if fid is True else fid or None
+    names = [*wanted, *([] if asked is None else ["fid"])]
+    if inputs.folder is not None:
+        _refuse_other_settings(inputs.folder, settings, names, inputs)
+    encoders = load_encoders(inputs, names, encoder, encoder_size, asked)
+    # The dearest part goes first: what it has against its settings is then said at once.
+    worths = worths_of(inputs, worth_steps) if "worth" in wanted else {}
+    cross = _cross_source(inputs) if "cross-source" in wanted else None
+    shown = settings if encoders.features else inputs.training
     report = GapReport(
-        classes=list(opened[REAL].classes),
+        classes=inputs.classes,
+        sources=inputs.sources(),
+        parts=names,
+        cross=cross,
+        clones=clone_findings(inputs, names, cross, encoders, worths),
         seeds=numbers,
-        sources=sources,
-        accuracy=found.accuracy,
-        curves=found.curves,
-        clone_under_real={name: _crossed(parts, found, REAL, name) for name in clones},
-        real_under_clone={name: _crossed(parts, found, name, REAL) for name in clones},
-        settings=chosen,
-        environment=_environment(chosen, numbers, place),
+        settings=settings,
+        environment=_environment(shown, numbers, inputs.device),
     )
-    if folder is not None:
-        text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
-        write_text(folder / "gap.json", text + "\n")
-        write_page(gap_page(report), folder / "report.html")
+    if inputs.folder is not None:
+        _write(report, inputs.folder)
     return report
 
 
+def _numbers(seeds: int | Sequence[int]) -> list[int]:
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not numbers:
+        raise GendataError("no seed to train with", expected="at least one")
+    return numbers
+
+
+def _cross_source(inputs: Inputs) -> CrossFindings:
+    found = compare(
+        inputs.parts,
+        inputs.tests,
+        inputs.seeds,
+        out=inputs.kept("classifiers"),
+        device=inputs.device,
+        download=inputs.download,
+        progress=inputs.progress,
+        options=inputs.training,
+    )
+    return crossed(found, inputs.parts, list(inputs.tests), inputs.seeds)
+
+
+def _write(report: GapReport, folder: Path) -> None:
+    """Writes the report last: where it is, the figures are as well."""
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder / "gap.json", text + "\n")
+    write_text(folder / "gap.csv", csv_text(report))
+    write_page(gap_page(report), folder / "report.html")
+
+
 def _refuse_other_settings(
-    folder: Path, settings: Mapping[str, Any], seeds: Sequence[int], sources: Sequence[Source]
+    folder: Path, settings: Mapping[str, Any], parts: Sequence[str], inputs: Inputs
 ) -> None:
-    """Keeps a finished report from being overwritten by another one's."""
+    """Keeps a finished report from being overwritten by another one's, or by less of it."""
     path = folder / "gap.json"
     if not path.is_file():
         return
-    wanted = {"settings": settings, "seeds": seeds, "sources": [vars(each) for each in sources]}
+    sources = [vars(each) for each in inputs.sources()]
+    wanted = {"settings": settings, "seeds": inputs.seeds, "sources": sources}
     try:
         there = json.loads(path.read_text(encoding="utf-8"))
         present = {name: there[name] for name in wanted}
+        lost = [name for name in there["parts"] if name not in parts]
     except (ValueError, KeyError, TypeError) as error:
         raise GendataError(
-            f"{path} is no report of gendata", found=error, do="choose another folder"
+            f"{path} is no report of gendata that could be continued",
+            found=error,
+            do="choose another folder",
         ) from error
     difference = settings_difference(present, json.loads(json.dumps(wanted, default=str)))
     if difference:
@@ -147,72 +193,12 @@ def _refuse_other_settings(
             found=difference,
             do="use the same settings to make it again, or another folder",
         )
-
-
-def _opened(
-    real: Reference, clones: Mapping[str, Reference], access: Mapping[str, bool]
-) -> dict[str, Images]:
-    if not clones:
-        raise GendataError("no clone to measure", expected="at least one")
-    for name in clones:
-        if name in (REAL, REAL_TEST) or not name.strip():
-            raise GendataError(
-                "a clone has a name it cannot have", found=f"'{name}'", do="give it another name"
-            )
-    references = {REAL: real, **clones}
-    return {name: open_images(each, **access) for name, each in references.items()}
-
-
-def _test_sets(
-    test: Reference | None, real: Images, side: int, access: Mapping[str, bool]
-) -> dict[str, Images]:
-    if test is None:
-        return {}
-    images = open_images(test, **access)
-    common_size({REAL: real, REAL_TEST: images})  # the same classes, and some of each
-    return {REAL_TEST: decoded(images, side)}
-
-
-def _side(images: Images) -> int:
-    """The shorter side of the first real image: every source is brought to this size."""
-    if not len(images):
-        raise GendataError(f"'{images.name}' holds no image")
-    return min(images[0][0].shape[1:])
-
-
-def _sources(
-    opened: Mapping[str, Images], parts: Mapping[str, Part], tests: Mapping[str, Images]
-) -> list[Source]:
-    sources = []
-    for name, part in parts.items():
-        role = "real" if name == REAL else "clone"
-        counts = len(opened[name]), len(part.training), len(part.held_out)
-        sources.append(Source(name, role, opened[name].name, *counts))
-    for name, images in tests.items():
-        sources.append(Source(name, "test", images.name, len(images), len(images)))
-    return sources
-
-
-def _crossed(
-    parts: Mapping[str, Part], found: CrossSource, trained_on: str, shown: str
-) -> CrossLosses:
-    """Summarises the losses of one source's images under the classifiers of another."""
-    part, losses = parts[shown], found.losses[trained_on, shown]
-    labels, mean = np.asarray(part.training.labels), losses.mean(axis=0)
-    extremes = lowest_and_highest(mean, labels, len(part.training.classes), SHOWN)
-    by_class = np.bincount(labels, weights=mean) / np.bincount(labels)
-    hardest = set(np.argsort(-by_class, kind="stable")[:SHOWN_CLASSES].tolist())
-
-    def ends(rows: np.ndarray, label: int) -> Ends:
-        seen = rows if label in hardest else rows[:0]
-        pictures = [part.training[int(row)][0].numpy() for row in seen]
-        return Ends(part.rows[rows], mean[rows], pictures)
-
-    both = [
-        ClassExtremes(ends(each.lowest, label), ends(each.highest, label))
-        for label, each in enumerate(extremes)
-    ]
-    return CrossLosses(spread_of(losses), both)
+    if lost:
+        raise GendataError(
+            f"{folder} holds a report of more parts",
+            found=f"{', '.join(lost)} there, not asked for now",
+            do="ask for them as well, which costs little, or choose another folder",
+        )
 
 
 def _environment(
@@ -221,7 +207,9 @@ def _environment(
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
         "Command": shlex.join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
-        "Settings": ", ".join(f"{key} {value}" for key, value in settings.items()),
+        "Settings": ", ".join(
+            f"{key} {value}" for key, value in settings.items() if value is not None
+        ),
         "Seeds": ", ".join(map(str, seeds)),
         "Versions": f"gendata {version('gendata')}, torch {torch.__version__}, "
         f"Python {platform.python_version()}",

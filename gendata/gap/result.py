@@ -1,37 +1,58 @@
 """What a measurement found, and `gap.json`.
 
 The keys of `gap.json` (shares and accuracies between 0 and 1, losses in nats; "std" is the sample
-standard deviation over seeds, null for a single seed):
+standard deviation over seeds, null for a single seed; an estimate is {value, low, high}, its 95 %
+interval; nan is null). What a part writes is absent where the part was not asked for:
 
-    schema       1; it grows when a key changes its meaning
+    schema       2; it grows when a key changes its meaning
     environment  name to text: command, versions, device, date
-    settings     network, epochs, and every other choice
+    settings     network, epochs, encoder, and every other choice
+    parts        names of what was measured, and "fid" where clean-fid was asked
     classes      names in label order
     seeds        one classifier a source for each
     sources      [{name, role: real | clone | test, origin, images, training, held_out}]
+
+    part cross-source:
     accuracy     {trained_on, tested_on: names; mean, std: [row][column];
                  runs: [seed][row][column]}
     curves       source -> {epoch; train_accuracy, held_out_accuracy, train_loss, held_out_loss:
                  {mean, std: [epoch]}}
-    losses       {edges; clones: clone -> {clone_under_real, real_under_clone:
-                 {images; shares: [bin]; below_0.01, above_1, median: {mean, std, runs: [seed]}}}}
+    losses       {edges; clones: clone -> {
+                 clone_under_real, real_under_clone: {SPREAD; classes: class -> SPREAD};
+                 asymmetry: {mean, std; classes: class -> {mean, std}}}}, where SPREAD is
+                 images; shares: [bin]; below_0.01, above_1, median: {mean, std, runs: [seed]}
     extremes     clone -> {clone_under_real, real_under_clone:
                  class -> {lowest, highest: [{row, loss}]}}; row is the place in the source
+
+    the other parts, and the advice, each as its module says:
+    clones       clone -> {fidelity, published_fid, memorisation, decomposition, worth, missing,
+                 advice; places: part -> {real, synthetic: [row]}}. Rows in a part count its own
+                 images; `places` says which row of the source (of the test set, in `missing`,
+                 where there is one) each of them is
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from gendata.gap.losses import EDGES, LossSpread, mean_and_std
+from gendata.errors import GendataError
+from gendata.gap.advice import Advice
+from gendata.gap.crossed import CrossFindings
+from gendata.gap.decomposition import Decomposition
+from gendata.gap.fidelity import Fidelity
+from gendata.gap.memorisation import Memorisation
+from gendata.gap.missing import Missing
+from gendata.gap.published_fid import PublishedFid
+from gendata.gap.worth import Worth
 
-__all__ = ["CURVES", "ClassExtremes", "CrossLosses", "Ends", "GapReport", "Source"]
+__all__ = ["SCHEMA", "CloneFindings", "GapReport", "Source"]
 
-CURVES = ("train_accuracy", "held_out_accuracy", "train_loss", "held_out_loss")
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -56,49 +77,50 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Ends:
-    """Some images of one class at one end of the losses.
+class CloneFindings:
+    """What the parts on features found about one clone; None where a part was not asked for.
 
     Attributes:
-        rows: (n,) int64 places in the source.
-        losses: (n,) mean loss over seeds.
-        images: n of uint8 (3, H, W); empty for a class that the report does not show.
+        fidelity: distances and manifolds of the features.
+        published_fid: what clean-fid itself says.
+        memorisation: copies of real images.
+        decomposition: appearance, quality and content.
+        worth: how many real images one of the clone's replaces.
+        missing: the real images that the clone does not cover.
+        advice: what to do about it.
+        places: by part, where its real and synthetic images stand in their sources, so that the
+            rows of its findings can be followed.
+        pairs: images (synthetic, real) of the most suspicious pairs, in memorisation's order.
+        groups: of each group of missing images, its examples (real, nearest synthetic): the
+            groups of `missing`, then its themes.
     """
 
-    rows: np.ndarray
-    losses: np.ndarray
-    images: Sequence[np.ndarray]
+    fidelity: Fidelity | None = None
+    published_fid: PublishedFid | None = None
+    memorisation: Memorisation | None = None
+    decomposition: Decomposition | None = None
+    worth: Worth | None = None
+    missing: Missing | None = None
+    advice: Advice | None = None
+    places: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]] = ()
+    groups: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]] = ()
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """One entry an image."""
-        pairs = zip(self.rows, self.losses, strict=True)
-        return [{"row": int(row), "loss": float(loss)} for row, loss in pairs]
-
-
-@dataclass(frozen=True)
-class ClassExtremes:
-    """The lowest- and highest-loss images of one class."""
-
-    lowest: Ends
-    highest: Ends
-
-    @property
-    def shown(self) -> bool:
-        """Whether the report shows this class."""
-        return bool(len(self.lowest.images))
-
-
-@dataclass(frozen=True)
-class CrossLosses:
-    """One source's images under the classifiers trained on the other source.
-
-    Attributes:
-        spread: histogram and shares.
-        extremes: one entry a class, in label order.
-    """
-
-    spread: LossSpread
-    extremes: Sequence[ClassExtremes]
+    def to_json(self) -> dict[str, Any]:
+        """What was found, by part."""
+        found = {
+            name: getattr(self, name)
+            for name in ("fidelity", "published_fid", "memorisation")
+            + ("decomposition", "worth", "missing", "advice")
+        }
+        places = {
+            part: {role: rows.tolist() for role, rows in each.items()}
+            for part, each in self.places.items()
+        }
+        return {
+            **{name: each.to_json() for name, each in found.items() if each is not None},
+            **({"places": places} if places else {}),
+        }
 
 
 @dataclass(frozen=True)
@@ -107,103 +129,62 @@ class GapReport:
 
     Attributes:
         classes: class names in label order.
-        seeds: one classifier a source for each.
         sources: the real set, the clones, then the test set where there is one.
-        accuracy: (S, trained on, tested on) between 0 and 1; rows are the sources without the
-            test set, columns all sources.
-        curves: by source, then by a name of CURVES: (S, epochs).
-        clone_under_real: by clone, its images under the classifiers trained on the real set.
-        real_under_clone: by clone, the real images under the classifiers trained on it.
-        settings: network, epochs and every other choice.
+        parts: names of what was measured.
+        cross: what the classifiers of all sources found; None if that part was not asked for.
+        clones: what the other parts found, by clone.
+        seeds: one classifier a source for each.
+        settings: network, epochs, encoder and every other choice.
         environment: command, versions, device, date, as text.
     """
 
     classes: Sequence[str]
-    seeds: Sequence[int]
     sources: Sequence[Source]
-    accuracy: np.ndarray
-    curves: Mapping[str, Mapping[str, np.ndarray]]
-    clone_under_real: Mapping[str, CrossLosses]
-    real_under_clone: Mapping[str, CrossLosses]
+    parts: Sequence[str] = ()
+    cross: CrossFindings | None = None
+    clones: Mapping[str, CloneFindings] = field(default_factory=dict)
+    seeds: Sequence[int] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trained(self) -> list[Source]:
-        """The sources that classifiers were trained on: the real set, then the clones."""
+        """The real set, then the clones."""
         return [source for source in self.sources if source.role != "test"]
 
     def mean_accuracy(self, trained_on: str, tested_on: str) -> float:
-        """Mean over seeds of one entry of the matrix, between 0 and 1."""
-        names = [source.name for source in self.sources]
-        return float(self.accuracy[:, names.index(trained_on), names.index(tested_on)].mean())
+        """Mean over seeds of one entry of the matrix, between 0 and 1.
+
+        Raises:
+            GendataError: the part cross-source was not asked for.
+        """
+        if self.cross is None:
+            raise GendataError(
+                "no classifiers were trained", do="measure the part cross-source as well"
+            )
+        return float(self.cross.runs(trained_on, tested_on).mean())
 
     def to_json(self) -> dict[str, Any]:
         """The content of `gap.json`; the module's docstring lists the keys."""
-        mean, std = mean_and_std(self.accuracy)
-        both = {
-            "clone_under_real": self.clone_under_real,
-            "real_under_clone": self.real_under_clone,
-        }
-        clones = list(self.clone_under_real)
         return {
-            "schema": 1,
+            "schema": SCHEMA,
             "environment": dict(self.environment),
             "settings": dict(self.settings),
+            "parts": list(self.parts),
             "classes": list(self.classes),
             "seeds": list(self.seeds),
             "sources": [vars(source) for source in self.sources],
-            "accuracy": {
-                "trained_on": [source.name for source in self.trained],
-                "tested_on": [source.name for source in self.sources],
-                "mean": _plain(mean),
-                "std": _plain(std),
-                "runs": _plain(self.accuracy),
-            },
-            "curves": {name: _curves(runs) for name, runs in self.curves.items()},
-            "losses": {
-                "edges": _plain(EDGES),
-                "clones": {
-                    clone: {way: _spread(cross[clone].spread) for way, cross in both.items()}
-                    for clone in clones
-                },
-            },
-            "extremes": {
-                clone: {way: self._extremes(cross[clone]) for way, cross in both.items()}
-                for clone in clones
-            },
-        }
-
-    def _extremes(self, cross: CrossLosses) -> dict[str, Any]:
-        return {
-            name: {"lowest": ends.lowest.to_json(), "highest": ends.highest.to_json()}
-            for name, ends in zip(self.classes, cross.extremes, strict=True)
+            **(self.cross.to_json(self.classes) if self.cross else {}),
+            "clones": {name: _plain(each.to_json()) for name, each in self.clones.items()},
         }
 
 
-def _curves(runs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    epochs = len(next(iter(runs.values()))[0])
-    return {"epoch": list(range(1, epochs + 1)), **{name: _summary(runs[name]) for name in CURVES}}
-
-
-def _spread(spread: LossSpread) -> dict[str, Any]:
-    return {
-        "images": spread.images,
-        "shares": _plain(spread.shares),
-        "below_0.01": {**_summary(spread.below), "runs": _plain(spread.below)},
-        "above_1": {**_summary(spread.above), "runs": _plain(spread.above)},
-        "median": {**_summary(spread.median), "runs": _plain(spread.median)},
-    }
-
-
-def _summary(runs: np.ndarray) -> dict[str, Any]:
-    mean, std = mean_and_std(runs)
-    return {"mean": _plain(mean), "std": _plain(std)}
-
-
-def _plain(values: np.ndarray) -> Any:
-    """Lists of floats for JSON, which has no nan: it becomes null."""
-    array = np.asarray(values, dtype=float)
-    objects = array.astype(object)
-    objects[np.isnan(array)] = None
-    return objects.tolist()
+def _plain(value: Any) -> Any:
+    """Plain values all the way down: no scalar of NumPy, and null for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 from PIL import Image
+from scripted import write_scripts
 from torch import Tensor, nn
 
 from gendata.benchmarks.quickstart import clone_names
@@ -22,15 +22,7 @@ HOSTILE = "<img src=x onerror=alert(1)> & co"
 CLASSES = [HOSTILE, "green", "red"]
 
 
-class Generator(nn.Module):
-    """Tints noise by class."""
-
-    def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        tint = nn.functional.one_hot(label, 3).to(z.dtype)[:, :, None, None] - 0.5
-        return (0.6 * tint + 0.3 * z.view(-1, 3, 16, 16)).clamp(-1.0, 1.0)
-
-
-class Judge(nn.Module):
+class StrictJudge(nn.Module):
     """Says which channel is brightest, sure of it where the first value exceeds the next."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,9 +53,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own images")
     for seed, (name, count) in enumerate({"real": 8, "test": 4, "made": 6}.items()):
         write_images(folder / name, count, seed)
-    torch.jit.script(Generator()).save(str(folder / "generator.pt"))
-    torch.jit.script(Judge()).save(str(folder / "judge.pt"))
-    return folder
+    return write_scripts(folder, side=16, judge=StrictJudge())
 
 
 def written(folder: Path) -> dict[Path, int]:
@@ -89,16 +79,6 @@ def test_images_in_folders(folder):
     assert again["results"] == first["results"]
     assert written(out / "runs") == trained
     assert json.loads((out / "quickstart.json").read_text()) == again
-
-    options = first["settings"] | {"samplers": f"folder:{folder / 'made'}"}
-    pairs = [
-        word
-        for name in ("data", "samplers", "per_class", "shots", "epochs", "seeds", "device")
-        for word in (f"--{name.replace('_', '-')}", str(options[name]))
-    ]
-    bench = CliRunner().invoke(main, ["bench", "quickstart", *pairs, "--out", str(out), "--json"])
-    assert json.loads(bench.stdout)["command"] == first["command"]
-    assert written(out / "runs") == trained
 
 
 def test_generator_with_options_and_a_filter(folder):

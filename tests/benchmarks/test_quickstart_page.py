@@ -7,7 +7,7 @@ from tiny import NAMES, TinyClassifier, TinySampler, TinySet
 from gendata.benchmarks.quickstart import METHODS, Outcome, results_table
 from gendata.benchmarks.quickstart_page import filter_section, result_section, summary, verdict
 from gendata.clone import ConfidenceFilter, draw_clone
-from gendata.gap.page import KeyFigures, Table
+from gendata.page.blocks import KeyFigures, Table
 
 RESULTS = {
     "fake": [0.50, 0.60],

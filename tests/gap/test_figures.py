@@ -1,10 +1,19 @@
+import re
 import warnings
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from gendata.gap.figures import LABEL_SPACING, Line, _spread_out, curve_panel, loss_panel
+from gendata.gap.figures import (
+    LABEL_SPACING,
+    Dots,
+    Line,
+    _spread_out,
+    curve_panel,
+    interval_panel,
+    loss_panel,
+)
 from gendata.gap.losses import EDGES
 
 HOSTILE = ("<script>alert(1)</script>", "\"'>&", "$x^2$", "😀的", "a\x00b\u202e", "c" * 200)
@@ -82,3 +91,35 @@ def test_labels_are_moved_apart_in_order():
 def test_a_single_epoch_and_a_single_seed_are_drawn():
     point = Line("a", [1], [0.5], [float("nan")], 0)
     assert "var(--series-0" in curve_panel([point], "t", percent=True).svg
+
+
+def test_intervals_are_drawn_from_the_top_down_and_described():
+    dots = [
+        Dots("one", [0.2, 0.9], [0.1, 0.8], [0.3, 1.0], 1),
+        Dots("<b>", [0.0, 0.5], [0.0, 0.4], [0.1, 0.6], 2),
+    ]
+    panel = interval_panel("parts", ["appearance", "quality"], dots, [0.05, float("nan")])
+    root = ElementTree.fromstring(panel.svg)
+    assert "one: appearance 0.20, quality 0.90. <b>: appearance 0.00" in root.get("aria-label")
+    heights = {
+        text: float(element.get("y") or re.search(r"[ ,(]([\d.]+)\)", element.get("transform"))[1])
+        for element in root.iter()
+        if element.tag.endswith("text") and (text := "".join(element.itertext())) in NAMES
+    }
+    assert heights["appearance"] < heights["quality"]
+    assert "var(--series-1" in panel.svg and "var(--series-2" in panel.svg
+
+
+NAMES = ("appearance", "quality")
+
+
+def test_sizes_are_set_out_by_their_logarithms():
+    sizes = Line("a", [1, 10, 100], [0.1, 0.5, 0.9], [0, 0, 0], 0)
+    panel = curve_panel([sizes], "t", percent=True, x_label="images", ticks=[1, 10, 100])
+    assert {"1", "10", "100"} <= set(texts(panel.svg))
+    number, lines = r"([\d.]+) [\d.]+\s+", []
+    for element in ElementTree.fromstring(panel.svg).iter():
+        match = re.fullmatch(f"M {number}L {number}L {number}", element.get("d", ""))
+        lines += [match] if match else []
+    first, middle, last = map(float, lines[0].groups())
+    assert middle - first == pytest.approx(last - middle, rel=1e-3)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from gendata.errors import GendataError
-from gendata.gap.losses import EDGES, histogram, mean_and_std, share_above, share_below, spread_of
+from gendata.gap.losses import (
+    EDGES,
+    asymmetry,
+    histogram,
+    mean_and_std,
+    share_above,
+    share_below,
+    spread_of,
+)
 
 
 def losses(count=5000, seed=0):
@@ -42,6 +50,15 @@ def test_spread_keeps_seeds_apart_and_pools_the_histogram():
     assert spread.above[0] < spread.above[1]
     assert np.allclose(spread.shares * runs.size, histogram(runs.ravel()))
     assert spread.images == 5000
+
+
+def test_asymmetry_is_one_for_a_clone_that_is_no_news_beside_real_images_that_all_are():
+    known, news = spread_of(np.full((2, 30), 1e-3)), spread_of(np.full((2, 30), 3.0))
+    assert asymmetry(known, news).tolist() == [1, 1]
+    assert asymmetry(news, known).tolist() == [-1, -1]
+    assert asymmetry(known, known).tolist() == [0, 0]
+    half = spread_of(np.array([[1e-3, 1e-3, 0.5, 0.5]]))
+    assert asymmetry(half, spread_of(np.array([[0.5, 0.5, 0.5, 3.0]]))) == pytest.approx([0.375])
 
 
 def test_a_loss_that_is_not_a_number_is_named():

@@ -3,9 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 
-from gendata.cli import main
 from gendata.errors import GendataError
 from gendata.gap import measure_gap
 from gendata.gap.reading import gap_summary
@@ -13,7 +11,7 @@ from gendata.images import ArrayImages
 
 CLASSES = ["a", "<script>alert(1)</script>", "c"]
 QUICK = {"seeds": 2, "epochs": 12, "progress": False, "device": "cpu", "batch_size": 16}
-QUICK |= {"augment": "none", "learning_rate": 0.01}
+QUICK |= {"augment": "none", "learning_rate": 0.01, "parts": ["cross-source"]}
 
 
 def bars(modes, per_class=40, seed=0, name="bars"):
@@ -41,7 +39,7 @@ def collapsed(tmp_path_factory):
 
 def test_rows_are_trained_on_and_columns_tested_on(collapsed):
     report, _ = collapsed
-    assert report.accuracy.shape == (2, 2, 3)
+    assert report.cross.accuracy.shape == (2, 2, 3)
     assert report.mean_accuracy("real", "collapsed") > 0.95
     assert report.mean_accuracy("collapsed", "collapsed") > 0.95
     assert report.mean_accuracy("collapsed", "real") < 0.8
@@ -52,7 +50,10 @@ def test_rows_are_trained_on_and_columns_tested_on(collapsed):
 
 def test_the_losses_say_that_only_the_real_images_are_news(collapsed):
     report, _ = collapsed
-    clone, real = report.clone_under_real["collapsed"], report.real_under_clone["collapsed"]
+    clone, real = (
+        report.cross.clone_under_real["collapsed"],
+        report.cross.real_under_clone["collapsed"],
+    )
     assert clone.spread.above.mean() < 0.1 < 0.2 < real.spread.above.mean()
     assert clone.spread.below.shape == (2,) and clone.spread.images == 3 * 36
     lost = [int(row) for each in real.extremes for row in each.highest.rows]
@@ -64,7 +65,7 @@ def test_the_losses_say_that_only_the_real_images_are_news(collapsed):
 def test_extremes_show_the_images_of_their_rows(collapsed):
     report, _ = collapsed
     real = bars([0, 1])
-    for label, each in enumerate(report.real_under_clone["collapsed"].extremes):
+    for label, each in enumerate(report.cross.real_under_clone["collapsed"].extremes):
         assert len(each.lowest.rows) == 8
         assert np.all(np.diff(each.lowest.losses) >= 0)
         assert np.all(np.diff(each.highest.losses) <= 0)
@@ -85,7 +86,7 @@ def test_sources_of_unequal_size_are_compared_on_equally_many(collapsed):
 
 def test_curves_have_every_epoch_and_learn(collapsed):
     report, _ = collapsed
-    for curves in report.curves.values():
+    for curves in report.cross.curves.values():
         assert {runs.shape for runs in curves.values()} == {(2, 12)}
         assert (curves["train_loss"][:, -1] < curves["train_loss"][:, 0]).all()
         assert (curves["held_out_accuracy"][:, -1] > 0.8).all()
@@ -97,16 +98,24 @@ def test_gap_json_holds_the_numbers_under_stable_keys(collapsed):
     read = json.loads((out / "gap.json").read_text("utf-8"))
     assert read == json.loads(json.dumps(report.to_json()))
     assert list(read) == [
-        *("schema", "environment", "settings", "classes", "seeds", "sources", "accuracy"),
-        *("curves", "losses", "extremes"),
+        *("schema", "environment", "settings", "parts", "classes", "seeds", "sources"),
+        *("accuracy", "curves", "losses", "extremes", "clones"),
     ]
     assert read["accuracy"]["trained_on"] == ["real", "collapsed"]
     assert read["accuracy"]["tested_on"] == ["real", "collapsed", "real test"]
-    assert np.allclose(read["accuracy"]["std"], report.accuracy.std(axis=0, ddof=1))
+    assert np.allclose(read["accuracy"]["std"], report.cross.accuracy.std(axis=0, ddof=1))
     losses = read["losses"]["clones"]["collapsed"]["real_under_clone"]
     assert len(losses["shares"]) == len(read["losses"]["edges"]) + 1
     assert losses["above_1"]["mean"] == pytest.approx(np.mean(losses["above_1"]["runs"]))
     worst = read["extremes"]["collapsed"]["real_under_clone"]["a"]["highest"][0]
+    by_class = losses["classes"]
+    assert list(by_class) == CLASSES
+    assert np.mean([each["above_1"]["runs"] for each in by_class.values()], axis=0) == (
+        pytest.approx(losses["above_1"]["runs"])
+    )
+    assert sum(each["images"] for each in by_class.values()) == losses["images"]
+    asymmetry = read["losses"]["clones"]["collapsed"]["asymmetry"]
+    assert asymmetry["mean"] > 0.1 and list(asymmetry["classes"]) == CLASSES
     assert worst["loss"] > 1 and bars([0, 1]).labels[worst["row"]] == 0
 
 
@@ -118,10 +127,10 @@ def test_the_report_is_written_beside_it(collapsed):
 
 
 def test_of_many_classes_the_hardest_are_shown_and_all_are_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr("gendata.gap.measure.SHOWN_CLASSES", 2)
+    monkeypatch.setattr("gendata.gap.cross_source.SHOWN_CLASSES", 2)
     quick = {**QUICK, "epochs": 2, "seeds": 1}
     report = measure_gap(bars([0, 1]), {"clone": bars([0], seed=1)}, tmp_path, **quick)
-    cross = report.real_under_clone["clone"]
+    cross = report.cross.real_under_clone["clone"]
     worst = [each.highest.losses.mean() for each in cross.extremes]
     assert [each.shown for each in cross.extremes].count(True) == 2
     assert all(len(each.highest.losses) == 8 for each in cross.extremes) and min(worst) > 0
@@ -133,8 +142,8 @@ def test_of_many_classes_the_hardest_are_shown_and_all_are_recorded(tmp_path, mo
 def test_identical_sources_have_no_gap():
     real = bars([0, 1])
     report = measure_gap(real, {"same": real}, **QUICK)
-    assert (report.accuracy == report.accuracy[:, :1, :1]).all()
-    ours, theirs = report.clone_under_real["same"], report.real_under_clone["same"]
+    assert (report.cross.accuracy == report.cross.accuracy[:, :1, :1]).all()
+    ours, theirs = report.cross.clone_under_real["same"], report.cross.real_under_clone["same"]
     assert (ours.spread.shares == theirs.spread.shares).all()
     assert "no content gap" in gap_summary(report)
 
@@ -201,47 +210,3 @@ def test_no_clone_and_no_seed_are_refused():
         measure_gap(bars([0]), {})
     with pytest.raises(GendataError, match="no seed"):
         measure_gap(bars([0]), {"clone": bars([0])}, seeds=0)
-
-
-def saved(images, path):
-    pixels = images.images.permute(0, 2, 3, 1).numpy()
-    np.savez(path, images=pixels, labels=images.labels, classes=images.classes)
-    return str(path)
-
-
-def command(*arguments):
-    quick = ["--device", "cpu", "--epochs", "1", "--seeds", "1", "--per-class", "10"]
-    return CliRunner().invoke(main, ["gap", *arguments, *quick])
-
-
-def test_the_command_prints_the_matrix_and_writes_the_report(tmp_path):
-    real = saved(bars([0, 1]), tmp_path / "real.npz")
-    clone = saved(bars([0], seed=1), tmp_path / "clone.npz")
-    out = tmp_path / "gap"
-    done = command(real, clone, "--test", real, "--name", "GAN", "--out", str(out))
-    assert done.exit_code == 0, done.output
-    head, first, second, *_ = done.stdout.splitlines()
-    assert head.split() == ["trained", "on", "real", "GAN", "real", "test"]
-    assert first.split()[0] == "real" and second.split()[0] == "GAN" and len(second.split()) == 4
-    assert (out / "report.html").is_file()
-    other = str(tmp_path / "other")
-    as_json = command(real, clone, "--name", "GAN", "--out", other, "--json", "-o", "augment=flip")
-    assert json.loads(as_json.stdout)["settings"]["augment"] == "flip"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nowhere"], "nowhere"),
-        (["REAL", "--name", "a", "--name", "b"], "not every clone has a name"),
-        (["REAL", "REAL"], "two clones have one name"),
-        (["REAL", "-o", "optimiser=adam"], "optimiser"),
-    ],
-)
-def test_a_mistake_is_one_line_and_status_2(tmp_path, arguments, message):
-    real = saved(bars([0, 1]), tmp_path / "real.npz")
-    clones = [real if argument == "REAL" else argument for argument in arguments]
-    done = command(real, *clones, "--out", str(tmp_path / "gap"))
-    assert done.exit_code == 2
-    complaint = [line for line in done.stderr.splitlines() if line.startswith("gendata:")]
-    assert len(complaint) == 1 and message in complaint[0]

@@ -1,6 +1,6 @@
 from xml.etree import ElementTree
 
-from gendata.gap.names import printable, shortened
+from gendata.page.names import printable, shortened
 
 
 def test_ordinary_names_stay_as_they_are():

@@ -18,7 +18,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gendata.gap.names import printable
+from gendata.page.names import printable
 
 __all__ = ["INK", "MUTED", "RULE", "SERIES", "TINT", "axes_of_panel", "svg_of"]
 

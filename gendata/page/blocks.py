@@ -1,28 +1,26 @@
-"""One self-contained HTML page made of sections: no script, no request, good on paper and phone.
+"""What a page is made of.
 
-Build a `Page` from the dataclasses below and call `write_page`. Everything they hold is text and
-is escaped; only a `Panel` carries markup, the SVG made by `gendata.gap.drawing`.
+Build a `Page` from these dataclasses and call `gendata.page.write_page`. Everything they hold is
+text and is escaped; only a `Panel` carries markup, the SVG made by `gendata.page.drawing`.
+A `definitions` mapping, name to a sentence or two, opens under its block at a click and is
+printed in full.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from gendata.files import write_text
-from gendata.gap.names import printable, shortened
-from gendata.gap.sprites import Sprite, sprite_of
+from gendata.page.sprites import Sprite, sprite_of
 
 __all__ = [
     "Block",
     "Cell",
     "Figure",
     "ImageGrid",
+    "ImagePair",
+    "ImagePairs",
     "ImageRow",
     "KeyFigure",
     "KeyFigures",
@@ -30,11 +28,11 @@ __all__ = [
     "Panel",
     "Row",
     "Section",
+    "Step",
+    "Steps",
     "Strip",
     "Table",
     "Text",
-    "render_page",
-    "write_page",
 ]
 
 
@@ -48,19 +46,38 @@ class Text:
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """One number to remember: its value as shown, what it is, and a remark."""
+    """One number to remember: its value as shown, what it is, a remark, and its definition."""
 
     value: str
     label: str
     note: str = ""
+    definition: str = ""
 
 
 @dataclass(frozen=True)
 class KeyFigures:
-    """A few numbers in a row."""
+    """A few numbers in a row; `title` names them where a section has several such rows."""
 
     figures: Sequence[KeyFigure]
+    title: str = ""
     kind: ClassVar[str] = "key-figures"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Things to do, the most useful one first; `title` says for whom or what."""
+
+    steps: Sequence[Step]
+    title: str = ""
+    kind: ClassVar[str] = "steps"
 
 
 @dataclass(frozen=True)
@@ -82,11 +99,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A table's row; `colour` is a series colour shown beside the label."""
+    """A table's row.
+
+    Attributes:
+        label: what the row is.
+        cells: one a column.
+        colour: a series colour shown beside the label.
+        definition: what the label means, behind a click on it.
+    """
 
     label: str
     cells: Sequence[Cell | str]
     colour: int | None = None
+    definition: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +123,11 @@ class Table:
         rows: what they hold.
         corner: head of the first column, such as "trained on".
         over: a head over all columns, such as "tested on".
+        groups: heads over some of them, with how many each spans; "" leaves its columns bare.
         caption: what it shows and how to read it.
+        definitions: of its figures.
+        title: names the table where a section has several.
+        compact: set smaller and closer, for many columns.
     """
 
     columns: Sequence[str]
@@ -106,6 +135,10 @@ class Table:
     corner: str = ""
     over: str = ""
     caption: str = ""
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    groups: Sequence[tuple[str, int]] = ()
+    compact: bool = False
     kind: ClassVar[str] = "table"
 
 
@@ -125,11 +158,13 @@ class Figure:
         panels: the drawings.
         caption: what they show and how to read them.
         legend: full name and series colour of what is drawn; empty where the labels suffice.
+        definitions: of what is drawn.
     """
 
     panels: Sequence[Panel]
     caption: str = ""
     legend: Sequence[tuple[str, int]] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)
     kind: ClassVar[str] = "figure"
 
 
@@ -150,10 +185,11 @@ class Strip:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """A row of a grid: one strip a column."""
+    """A row of a grid: one strip a column; `note` is a smaller remark under its label."""
 
     label: str
     strips: Sequence[Strip]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,12 +201,14 @@ class ImageGrid:
         rows: such as one a class.
         caption: what it shows and how to read it.
         title: names the grid where a section has several.
+        definitions: of what the images were chosen by.
     """
 
     columns: Sequence[str]
     rows: Sequence[ImageRow]
     caption: str = ""
     title: str = ""
+    definitions: Mapping[str, str] = field(default_factory=dict)
     kind: ClassVar[str] = "images"
 
     def sprites(self) -> list[list[Sprite]]:
@@ -181,7 +219,44 @@ class ImageGrid:
         ]
 
 
-Block = Text | KeyFigures | Table | Figure | ImageGrid
+@dataclass(frozen=True)
+class ImagePair:
+    """Two images to be compared.
+
+    Attributes:
+        images: two of uint8 (3, H, W), array or tensor.
+        alt: what they are, for those who cannot see them.
+        note: a short remark under them, such as their distance.
+    """
+
+    images: Sequence[Any]
+    alt: str
+    note: str = ""
+
+    def sprite(self) -> Sprite:
+        """Both images in one picture."""
+        return sprite_of(self.images, 2)
+
+
+@dataclass(frozen=True)
+class ImagePairs:
+    """Pairs of images, as many side by side as there is room for.
+
+    Attributes:
+        pairs: the most telling one first.
+        title: names them where a section has several.
+        caption: what they are, and which one is left.
+        definitions: of what they were chosen by.
+    """
+
+    pairs: Sequence[ImagePair]
+    title: str = ""
+    caption: str = ""
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    kind: ClassVar[str] = "pairs"
+
+
+Block = Text | KeyFigures | Steps | Table | Figure | ImageGrid | ImagePairs
 
 
 @dataclass(frozen=True)
@@ -210,34 +285,3 @@ class Page:
     sections: Sequence[Section]
     foot: Mapping[str, str] = field(default_factory=dict)
     overline: str = "gendata"
-
-
-def render_page(page: Page) -> str:
-    """Renders a page to HTML."""
-    environment = Environment(
-        loader=PackageLoader("gendata.gap", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
-    environment.filters["short"] = _short
-    environment.filters["svg"] = Markup
-    return environment.get_template("page.html").render(page=page)
-
-
-def write_page(page: Page, path: Path) -> None:
-    """Writes a page; the file is there in full or not at all."""
-    write_text(path, render_page(page))
-
-
-def _printable(value: Any) -> Any:
-    return printable(value) if type(value) is str else value
-
-
-def _short(text: str, length: int = 28) -> Markup | str:
-    """Shortens a name for a narrow place; the full one shows when the pointer rests on it."""
-    if len(text) <= length:
-        return text
-    return Markup('<span title="{}">{}</span>').format(printable(text), shortened(text, length))

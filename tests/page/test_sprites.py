@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gendata.gap.sprites import sprite_of
+from gendata.page.sprites import sprite_of
 
 
 def decoded(sprite):

@@ -5,21 +5,24 @@ import pytest
 
 from gendata.errors import GendataError
 from gendata.gap.figures import Line, curve_panel
-from gendata.gap.page import (
+from gendata.page import render_page, write_page
+from gendata.page.blocks import (
     Cell,
     Figure,
     ImageGrid,
+    ImagePair,
+    ImagePairs,
     ImageRow,
     KeyFigure,
     KeyFigures,
     Page,
     Row,
     Section,
+    Step,
+    Steps,
     Strip,
     Table,
     Text,
-    render_page,
-    write_page,
 )
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;😀" + "c" * 200
@@ -29,14 +32,18 @@ def page_of(name):
     """A page in which one name stands in every place that takes text."""
     image = np.zeros((3, 8, 8), np.uint8)
     panel = curve_panel([Line(name, [1, 2], [0.1, 0.2], [0, 0], 0)], name, percent=True)
+    rows = [Row(name, [Cell(name, name, 0.5)], 1), Row(name, [name], None, name)]
+    meanings, groups = {name: name}, [("", 0), (name, 1)]
     blocks = [
         Text(name),
-        KeyFigures([KeyFigure(name, name, name)]),
-        Table(
-            [name], [Row(name, [Cell(name, name, 0.5)], 1), Row(name, [name])], name, name, name
+        KeyFigures([KeyFigure(name, name, name, name)], name),
+        Steps([Step(name, name)], name),
+        Table([name], rows, name, name, name, meanings, name, groups, True),
+        Figure([panel], name, [(name, 0)], meanings),
+        ImageGrid(
+            [name], [ImageRow(name, [Strip([image], name, [name])], name)], name, name, meanings
         ),
-        Figure([panel], name, [(name, 0)]),
-        ImageGrid([name], [ImageRow(name, [Strip([image], name, [name])])], name, name),
+        ImagePairs([ImagePair([image, image], name, name)], name, name, meanings),
     ]
     return Page(name, name, [Section(name, blocks, name)], {name: name}, name)
 
@@ -82,6 +89,22 @@ def test_long_names_are_shortened_with_the_whole_one_at_hand():
 def test_heat_and_series_colours_reach_the_style():
     html = render_page(page_of("name"))
     assert 'style="--heat: 0.500"' in html and "--colour: var(--series-1)" in html
+
+
+def test_definitions_open_at_a_click_without_a_script_and_are_printed():
+    reader = Reader(render_page(page_of("name")))
+    assert reader.tags.count("details") == reader.tags.count("summary") == 6
+    assert "script" not in reader.tags
+    css = render_page(page_of("name")).split("@media print")[1]
+    assert "details::details-content { content-visibility: visible" in css
+    plain = Page("t", "s", [Section("t", [Table(["a"], [Row("b", ["c"])])])])
+    assert "details" not in Reader(render_page(plain)).tags
+
+
+def test_a_pair_is_one_picture_of_two_images():
+    dark, light = np.zeros((3, 8, 8), np.uint8), np.full((3, 8, 8), 255, np.uint8)
+    sprite = ImagePair([dark, light], "two").sprite()
+    assert sprite.slots == 2 and sprite.width > 2 * sprite.height
 
 
 def test_a_grid_without_images_is_written():
