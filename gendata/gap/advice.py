@@ -308,10 +308,13 @@ def _faulty(evidence: Evidence) -> _Sign | None:
 def _unknown(evidence: Evidence) -> Recommendation:
     known = [text for name, text in FIGURES.items() if getattr(evidence, name) is not None]
     absent = [text for name, text in FIGURES.items() if getattr(evidence, name) is None]
-    parts = [f"no rule applies to {', '.join(known)}"] if known else []
-    parts += [f"not measured: {', '.join(absent)}"] if absent else []
-    reason = "; ".join(parts)
-    return Recommendation(UNKNOWN, f"{reason[0].upper()}{reason[1:]}.")
+    parts = []
+    if known:
+        parts.append(f"Nothing measured is far enough from its threshold: {', '.join(known)}.")
+    if absent:
+        parts.append(f"Not measured: {', '.join(absent)}.")
+    parts.append("More seeds or more images narrow the intervals.")
+    return Recommendation(UNKNOWN, " ".join(parts))
 
 
 def _by_task(

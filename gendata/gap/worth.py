@@ -146,9 +146,11 @@ def measure_worths(
 ) -> dict[str, Worth]:
     """Measures how many real images the images of each clone replace.
 
-    By default 4 sizes x 3 seeds = 12 trainings for the real images and 12 for each clone, of 1,000
-    steps of 64 images, or as many as make 4 passes over the largest set: a few minutes on a laptop
-    for 1,000 images a class of 28x28. The bar shows the number and length of the trainings first.
+    By default 4 sizes x 3 seeds = 12 trainings for each clone, and as many or somewhat more for
+    the real images, whose sizes go down to a ninth of the poorest clone's. Each training makes
+    1,000 steps of 64 images, or as many as make 4 passes over the largest set: a few minutes on a
+    laptop for 1,000 images a class of 28x28. The bar shows the number and length of the trainings
+    first.
 
     Args:
         real: the real images, or a reference to them.
@@ -158,7 +160,8 @@ def measure_worths(
         out: folder in which each training keeps its own, named by what decides it. The same call
             goes on where it was killed, and further clones use the real trainings that are there.
         seeds: how many trainings of each size, or their seeds.
-        sizes: how many sizes of each source, from all its images downwards.
+        sizes: how many sizes of each source, from all its images downwards; of the real images
+            more where a ninth of the poorest clone's images a class would else lie below them.
         ratio: of one size to the next; fewer where the smallest would be less than one image.
         steps: updates of each training.
         per_class: use no more than this many images of a class of any source.

@@ -1,7 +1,9 @@
 """Which classifiers tell what synthetic images are worth, and their training.
 
 The same network is trained on class-balanced subsets of the real images and of each clone, of
-several sizes in a geometric ladder, and shown real images that none of them saw.
+several sizes in a geometric ladder, and shown real images that none of them saw. The real ladder
+goes down as far as a ninth of the poorest clone's images, so that a clone whose images are worth a
+ninth of a real one each can still be read off it.
 
 Every training makes the same number of *steps* of equally large batches, whatever its images. With
 equal epochs, a tenth of the images would also mean a tenth of the updates, and the accuracy would
@@ -50,6 +52,7 @@ HELD_OUT_SHARE = 5  # one real image in five is the test set where none is given
 LEAST_STEPS, LEAST_PASSES = 1000, 4  # of the default length: passes over the largest set
 MOST_EPOCHS = 10  # each keeps the state of its training
 FEWEST = 3  # images of a class, for three sizes
+LEAST_RATE = 1 / 9  # real images for a synthetic one that the real curve must still show
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,14 @@ def plan_trainings(
     steps, epochs = _length(max(largest.values()) * len(first.classes), steps, options)
     shown = {name: decoded(each, options["size"]) for name, each in training.items()}
     test, seen = _unseen(decoded(judges, options["size"]), list(shown.values()))
+    count, ratio = rungs
+    fewest = min(size for name, size in largest.items() if name != REAL)
+    counts = {name: count for name in largest} | {
+        REAL: max(count, rungs_down_to(fewest * LEAST_RATE, largest[REAL], ratio))
+    }
     return Work(
         training=shown,
-        sizes={name: ladder(size, *rungs) for name, size in largest.items()},
+        sizes={name: ladder(size, counts[name], ratio) for name, size in largest.items()},
         steps=steps,
         test=test,
         test_seen=seen,
@@ -252,3 +260,8 @@ def ladder(largest: int, count: int, ratio: float) -> list[int]:
     """Returns up to `count` sizes, ascending to the largest, each about `ratio` times the last."""
     smallest = max(1.0, largest / ratio ** (count - 1))
     return sorted({round(size) for size in np.geomspace(smallest, largest, count)})
+
+
+def rungs_down_to(size: float, largest: int, ratio: float) -> int:
+    """Returns how many rungs a ladder needs to reach from the largest size down to this one."""
+    return 1 + math.ceil(math.log(largest / max(1.0, min(size, largest)), ratio) - 1e-9)
