@@ -21,10 +21,10 @@ from gendata.benchmarks import known_gaps
 from gendata.benchmarks.command_line import command_line
 from gendata.benchmarks.tables import StudyResult, Table
 from gendata.errors import GendataError
+from gendata.features.encoders import Encoder, load_encoder
+from gendata.features.extract import Features
 from gendata.files import write_json
 from gendata.gap.decomposition import Decomposition, decompose
-from gendata.gap.encoders import Encoder, load_encoder
-from gendata.gap.features import Features
 from gendata.gap.measures.clusters import principal_components
 from gendata.images import Subset, decode_all, open_images
 from gendata.registry import studies

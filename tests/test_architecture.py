@@ -15,7 +15,7 @@ TOP_LEVEL = {"samplers", "guidance", "benchmarks"}
 ROWS = [
     {"cli", "__main__"},
     {"benchmarks", "gap", "clone", "assets.recipes"},
-    {"samplers", "guidance", "training", "transfer"},
+    {"samplers", "guidance", "training", "transfer", "features"},
     {"render", "models", "images", "page"},
     {"types", "errors", "files", "seeds", "registry", "settings_difference"}
     | {"allocator", "assets"},

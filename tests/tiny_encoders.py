@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from gendata.gap.encoders import Encoder
-from gendata.gap.features import EncoderCard
+from gendata.features.encoders import Encoder
+from gendata.features.extract import EncoderCard
 
 CPU = torch.device("cpu")
 

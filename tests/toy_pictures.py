@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from gendata.gap.features import EncoderCard, Features
+from gendata.features.extract import EncoderCard, Features
 
 SIDE = 32
 CARD = EncoderCard("toy", "none", SIDE, 48, "1")

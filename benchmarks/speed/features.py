@@ -14,8 +14,8 @@ from gendata.benchmarks.speed.measurement import (
     seconds,
     three_digits,
 )
-from gendata.gap.encoders import load_encoder
-from gendata.gap.features import extract_features
+from gendata.features.encoders import load_encoder
+from gendata.features.extract import extract_features
 from gendata.images import Subset, decode_all, export_images, open_images
 from gendata.models.backbones import load_backbone
 from gendata.models.efficientnet_lite import EMBEDDED_NAME

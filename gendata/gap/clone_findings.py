@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from gendata.errors import GendataError
+from gendata.features.encoders import Encoder, load_encoder
+from gendata.features.extract import Features
 from gendata.gap.advice import advise
 from gendata.gap.chosen import ON_FEATURES
 from gendata.gap.crossed import CrossFindings
 from gendata.gap.decomposition import LIMIT, Decomposition, decompose
-from gendata.gap.encoders import Encoder, load_encoder
 from gendata.gap.evidence import evidence_of
 from gendata.gap.feature_sets import FeatureSet, FeatureSets
-from gendata.gap.features import Features
 from gendata.gap.fidelity import measure_fidelity
 from gendata.gap.inputs import REAL, Inputs
 from gendata.gap.measures.manifold import Manifolds

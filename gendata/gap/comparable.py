@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gendata.errors import GendataError
-from gendata.gap.features import Features
+from gendata.features.extract import Features
 from gendata.images import check_same_classes
 
 __all__ = ["check_comparable"]

@@ -41,7 +41,7 @@ from gendata.gap.measures.quality import Quality, measure_quality
 from gendata.gap.measures.separation import copies_of
 
 if TYPE_CHECKING:
-    from gendata.gap.features import Features
+    from gendata.features.extract import Features
 
 __all__ = ["DEFINITIONS", "LIMIT", "Decomposition", "Parts", "decompose", "measure_parts"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gendata.gap.encoders import Encoder
-from gendata.gap.features import Features, extract_features
+from gendata.features.encoders import Encoder
+from gendata.features.extract import Features, extract_features
 from gendata.gap.inputs import REAL, REAL_TEST, Inputs
 from gendata.images import Subset
 from gendata.types import Images

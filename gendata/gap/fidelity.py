@@ -26,8 +26,8 @@ import torch
 
 import gendata
 from gendata.errors import GendataError
+from gendata.features.extract import EncoderCard, Features
 from gendata.gap.comparable import check_comparable
-from gendata.gap.features import EncoderCard, Features
 from gendata.gap.measures import frechet, kernel_distance, manifold
 from gendata.gap.measures.intervals import Estimate, bootstrap, bootstrap_mean
 from gendata.gap.measures.manifold import Manifolds, compare_manifolds

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from gendata.errors import GendataError
+from gendata.features.extract import Features
 from gendata.gap import repetition
 from gendata.gap.closeness import (
     Closeness,
@@ -36,7 +37,6 @@ from gendata.gap.closeness import (
     suspicious_pairs,
 )
 from gendata.gap.comparable import check_comparable
-from gendata.gap.features import Features
 from gendata.gap.measures.intervals import Estimate
 from gendata.gap.measures.memorisation import calibrate
 from gendata.gap.measures.shares import ComparedShare, compare_shares, share_of

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from gendata.errors import GendataError
+from gendata.features.extract import Features
 from gendata.gap.comparable import check_comparable
-from gendata.gap.features import Features
 from gendata.gap.measures.clusters import principal_components
 from gendata.gap.measures.intervals import Estimate
 from gendata.gap.measures.manifold import Manifolds, compare_manifolds

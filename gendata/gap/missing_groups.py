@@ -22,7 +22,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import betainc
 
-from gendata.gap.features import Features
+from gendata.features.extract import Features
 from gendata.gap.measures.clusters import group, medoid, spread_out
 from gendata.gap.measures.intervals import Estimate
 from gendata.gap.measures.manifold import Manifolds

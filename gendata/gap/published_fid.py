@@ -30,8 +30,8 @@ import scipy
 import torch
 
 from gendata.errors import GendataError
-from gendata.gap.encoders import Encoder, load_encoder
-from gendata.gap.features import EncoderCard, Features, extract_features
+from gendata.features.encoders import Encoder, load_encoder
+from gendata.features.extract import EncoderCard, Features, extract_features
 from gendata.types import Images
 
 __all__ = ["DEFINITIONS", "PublishedFid", "distances_of_clean_fid", "measure_published_fid"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gendata.errors import GendataError
-from gendata.gap.features import Features
+from gendata.features.extract import Features
 from gendata.gap.measures.intervals import Estimate
 from gendata.gap.measures.memorisation import calibrate, repeated
 from gendata.gap.measures.neighbours import Neighbours, nearest

@@ -6,8 +6,8 @@ import torch
 
 from gendata.benchmarks import gap_decomposition as study
 from gendata.errors import GendataError
-from gendata.gap.encoders import Encoder
-from gendata.gap.features import EncoderCard
+from gendata.features.encoders import Encoder
+from gendata.features.extract import EncoderCard
 from gendata.registry import studies
 
 

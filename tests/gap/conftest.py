@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from gendata.features.extract import EncoderCard, Features
 from gendata.gap.advice import advise
 from gendata.gap.crossed import CURVES, ClassExtremes, CrossFindings, CrossLosses, Ends
 from gendata.gap.decomposition import decompose
 from gendata.gap.evidence import evidence_of
 from gendata.gap.extremes import lowest_and_highest
-from gendata.gap.features import EncoderCard, Features
 from gendata.gap.fidelity import measure_fidelity
 from gendata.gap.losses import spread_of
 from gendata.gap.measures.exchange import exchange_rates

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from gendata.errors import GendataError
-from gendata.gap import clone_findings, features, measure_gap
+from gendata.features import extract
+from gendata.gap import clone_findings, measure_gap
 from gendata.gap.clone_findings import load_encoders
 from gendata.gap.inputs import opened_inputs
 from gendata.images import ArrayImages
@@ -103,7 +104,7 @@ def test_features_are_kept_and_parts_can_be_added_but_not_dropped(measured, monk
     def extracted(*_, **__):
         raise AssertionError("features were extracted again")
 
-    monkeypatch.setattr(features, "_computed", extracted)
+    monkeypatch.setattr(extract, "_computed", extracted)
     more = [*PARTS, "cross-source"]
     again = measure_gap(bars([0, 1]), clones, out, parts=more, **QUICK)
     assert again.parts == ["cross-source", *PARTS] and again.cross is not None

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gendata.errors import GendataError
+from gendata.features.extract import EncoderCard, Features
 from gendata.gap.decomposition import DEFINITIONS, decompose
-from gendata.gap.features import EncoderCard, Features
 from gendata.gap.losses import spread_of
 
 SIDE = 16

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from gendata.features.extract import EncoderCard, Features
 from gendata.gap import feature_sets
 from gendata.gap.feature_sets import FeatureSets
-from gendata.gap.features import EncoderCard, Features
 from gendata.gap.inputs import REAL, opened_inputs
 from gendata.images import ArrayImages
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gendata.errors import GendataError
-from gendata.gap.features import EncoderCard, Features
+from gendata.features.extract import EncoderCard, Features
 from gendata.gap.fidelity import DEFINITIONS, FIGURES, measure_fidelity
 
 CARD = EncoderCard("toy", "none", None, 6, "0")

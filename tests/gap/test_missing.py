@@ -9,7 +9,7 @@ import pytest
 from toy_pictures import CARD
 
 from gendata.errors import GendataError
-from gendata.gap.features import Features
+from gendata.features.extract import Features
 from gendata.gap.measures.manifold import compare_manifolds
 from gendata.gap.missing import (
     DEFINITIONS,

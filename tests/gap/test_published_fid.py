@@ -11,8 +11,9 @@ from PIL import Image
 from tiny_encoders import channel_statistics, encoder_of, save_inception_like
 
 from gendata.errors import GendataError
-from gendata.gap import inception, published_fid
-from gendata.gap.features import EncoderCard, Features, extract_features
+from gendata.features import inception
+from gendata.features.extract import EncoderCard, Features, extract_features
+from gendata.gap import published_fid
 from gendata.gap.measures.frechet import frechet_distance
 from gendata.gap.published_fid import (
     DEFINITIONS,

@@ -15,12 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from gendata.errors import GendataError
-from gendata.gap.feature_blocks import feature_blocks
-from gendata.gap.feature_cache import cache_file, read_features, write_features
+from gendata.features.blocks import feature_blocks
+from gendata.features.cache import cache_file, read_features, write_features
 from gendata.types import Images
 
 if TYPE_CHECKING:
-    from gendata.gap.encoders import Encoder
+    from gendata.features.encoders import Encoder
 
 __all__ = ["EncoderCard", "Features", "extract_features"]
 

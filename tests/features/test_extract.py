@@ -7,9 +7,9 @@ from tiny_encoders import channel_statistics, encoder_of
 from torch.nn import functional
 
 from gendata.errors import GendataError
-from gendata.gap.encoders import load_encoder
-from gendata.gap.feature_blocks import AHEAD
-from gendata.gap.features import EncoderCard, Features, extract_features
+from gendata.features.blocks import AHEAD
+from gendata.features.encoders import load_encoder
+from gendata.features.extract import EncoderCard, Features, extract_features
 from gendata.images import ArrayImages, Subset, export_images, open_images
 from gendata.images.damage import Damage, DamagedImage
 

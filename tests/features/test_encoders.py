@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional
 
 from gendata.errors import GendataError
-from gendata.gap import encoders
-from gendata.gap.encoders import load_encoder
+from gendata.features import encoders
+from gendata.features.encoders import load_encoder
 from gendata.models import build_network, load_teacher
 from gendata.models.weights import digest_of, save_weights
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from gendata.errors import GendataError
+from gendata.features.extract import EncoderCard
 from gendata.files import publish
-from gendata.gap.features import EncoderCard
 from gendata.models.torchscript import read_torchscript
 from gendata.models.weights import digest_of
 

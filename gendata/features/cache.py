@@ -18,7 +18,7 @@ from gendata.training.fingerprint import fingerprint
 from gendata.types import Images
 
 if TYPE_CHECKING:
-    from gendata.gap.features import EncoderCard
+    from gendata.features.extract import EncoderCard
 
 __all__ = ["cache_file", "read_features", "write_features"]
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gendata.errors import GendataError
-from gendata.gap.features import EncoderCard
-from gendata.gap.inception import load_inception
+from gendata.features.extract import EncoderCard
+from gendata.features.inception import load_inception
 from gendata.models.backbones import load_backbone, own_stages
 from gendata.models.device import resolve_device
 from gendata.models.efficientnet_lite import EMBEDDED_NAME

@@ -11,8 +11,8 @@ from PIL import Image
 from tiny_encoders import InceptionLike, save_inception_like
 
 from gendata.errors import GendataError
-from gendata.gap import inception
-from gendata.gap.encoders import load_encoder
+from gendata.features import inception
+from gendata.features.encoders import load_encoder
 
 
 @pytest.fixture

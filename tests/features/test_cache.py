@@ -4,7 +4,7 @@ import torch
 from tiny_encoders import channel_statistics, encoder_of
 
 from gendata.errors import GendataError
-from gendata.gap.features import extract_features
+from gendata.features.extract import extract_features
 from gendata.images import ArrayImages, Subset, export_images, open_images
 from gendata.images.damage import Damage, DamagedImage
 

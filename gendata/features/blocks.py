@@ -19,7 +19,7 @@ from gendata.images.damage import report_damages
 from gendata.types import Images
 
 if TYPE_CHECKING:
-    from gendata.gap.encoders import Encoder
+    from gendata.features.encoders import Encoder
 
 __all__ = ["feature_blocks"]
 
