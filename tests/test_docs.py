@@ -44,7 +44,7 @@ def documented_commands() -> list[tuple[str, list[str]]]:
         for code in blocks(page.read_text(encoding="utf-8"), "", "sh", "bash"):
             found += [(page.name, line) for line in gendata_lines(code)]
     found += [("gendata --help", line) for line in gendata_lines(main.help)]
-    with click.Context(main) as context:
+    with click.Context(main, **main.context_settings) as context:
         for name in main.list_commands(context):
             command = main.get_command(context, name)
             found += [(f"gendata {name} --help", line) for line in gendata_lines(command.help)]
@@ -56,7 +56,7 @@ COMMANDS = documented_commands()
 
 def refusal(arguments: list[str]) -> str | None:
     """What click has against a command line; nothing is run."""
-    with click.Context(main, info_name="gendata") as context:
+    with click.Context(main, info_name="gendata", **main.context_settings) as context:
         try:
             main.make_context("gendata", list(arguments))
             name, command, rest = main.resolve_command(context, list(arguments))
@@ -91,7 +91,7 @@ def test_wrong_commands_are_refused(line):
 
 
 def test_every_command_is_documented():
-    with click.Context(main) as context:
+    with click.Context(main, **main.context_settings) as context:
         names = set(main.list_commands(context))
     from_pages = {arguments[0] for place, arguments in COMMANDS if place.endswith(".md")}
     from_help = {place.split()[1] for place, _ in COMMANDS if place.startswith("gendata ")}
