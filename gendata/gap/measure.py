@@ -74,7 +74,7 @@ def measure_gap(
         seeds: how many classifiers to train per source, or their seeds.
         network: what to train.
         epochs: how long.
-        encoder: whose features are compared, as `gendata.gap.load_encoder` takes it.
+        encoder: whose features are compared, as `gendata.features.load_encoder` takes it.
         encoder_size: side that images are brought to for the encoder, pixels; None for its own
             or, of an ImageNet network that takes any, that of the real images within 64 and 224.
         fid: ask clean-fid for its published figures as well, of all images of both sets; True
