@@ -1,0 +1,1 @@
+"""Labelled images from meshes by Blender: objects, factors, scenes and workers."""
