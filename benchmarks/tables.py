@@ -68,7 +68,10 @@ class Table:
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
     def latex(self) -> str:
-        """A floating table for the packages booktabs and amssymb."""
+        """A floating table for the packages booktabs, amssymb and graphicx.
+
+        One wider than the line is shrunk to it.
+        """
         cells = [[latex_escaped(cell) for cell in row] for row in self.rows]
         for row, column in self.bold:
             cells[row][column] = rf"\textbf{{{cells[row][column]}}}"
@@ -80,11 +83,12 @@ class Table:
         label = [rf"\label{{{re.sub(r'[^A-Za-z0-9:.-]', '-', self.label)}}}"] if self.label else []
         return "\n".join(
             [
-                r"% \usepackage{booktabs,amssymb}",
+                r"% \usepackage{booktabs,amssymb,graphicx}",
                 r"\begin{table}",
                 r"\centering",
                 *caption,
                 *label,
+                r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
                 rf"\begin{{tabular}}{{{'l' * len(self.columns)}}}",
                 r"\toprule",
                 *self._latex_groups(),
@@ -92,7 +96,7 @@ class Table:
                 r"\midrule",
                 *body,
                 r"\bottomrule",
-                r"\end{tabular}",
+                r"\end{tabular}}",
                 r"\end{table}",
             ]
         )

@@ -104,8 +104,13 @@ def results_table(
     )
 
 
-def comparison_table(summaries: Sequence[Summary]) -> Table:
-    """Each row against its baseline, in points of accuracy, with every test."""
+def comparison_table(summaries: Sequence[Summary], layout: str = "") -> Table:
+    """Each row against its baseline, in points of accuracy, with every test.
+
+    Args:
+        summaries: the rows.
+        layout: of the study, for LaTeX: a paper may show two studies.
+    """
     cells = cells_of(summaries)
     summaries = sorted(summaries, key=lambda each: _place(each, cells))
     names = dict(zip(cells, column_names(cells), strict=True))
@@ -129,7 +134,7 @@ def comparison_table(summaries: Sequence[Summary]) -> Table:
         "difference, paired over the seeds in common. p: paired t test, two-sided; Holm: the same "
         "corrected over the rows of a column; sign flips: permutation test, uncorrected (~: of "
         "random signs).",
-        label="tab:comparisons",
+        label=f"tab:{layout}-comparisons" if layout else "tab:comparisons",
     )
 
 
@@ -157,7 +162,8 @@ def write_results(
     table = results_table(records, layout, beside=beside)
     parts = arranged(summarise(records), layout)
     summaries = [each for part in parts for row in part.rows.values() for each in row.values()]
-    result_files.write(Path(out), table, comparison_table(summaries), summaries, records, layout)
+    comparisons = comparison_table(summaries, layout)
+    result_files.write(Path(out), table, comparisons, summaries, records, layout)
     return table
 
 

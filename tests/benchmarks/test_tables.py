@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -42,11 +45,12 @@ def test_markdown_escapes_and_sets_bold():
 def test_latex():
     text = TABLE.latex()
     assert text.splitlines() == [
-        r"% \usepackage{booktabs,amssymb}",
+        r"% \usepackage{booktabs,amssymb,graphicx}",
         r"\begin{table}",
         r"\centering",
         r"\caption{Accuracy (\%), $\lambda$ = 1.}",
         r"\label{tab:zero-shot}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         r"\begin{tabular}{lllll}",
         r"\toprule",
         r"\multicolumn{2}{l}{} & \multicolumn{2}{l}{Fashion-MNIST, 32 pixels} & "
@@ -58,9 +62,28 @@ def test_latex():
         r"\midrule",
         r"random & C$|$D & {[}1] & 9 \% & 5 \\",
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
+def test_latex_compiles_and_fits_the_line(tmp_path):
+    wide = replace(TABLE, rows=[["a long name of a method"] * 5, TABLE.rows[1]], label="tab:wide")
+    body = "\n".join(table.latex() for table in (TABLE, wide))
+    packages = r"\usepackage{booktabs,amssymb,graphicx}"
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}"
+    (tmp_path / "tables.tex").write_text(document, encoding="utf-8")
+    run = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    assert run.returncode == 0, run.stdout
+    assert "Overfull" not in run.stdout
+    assert (tmp_path / "tables.pdf").stat().st_size
 
 
 @pytest.mark.parametrize("text", ["a&b", "50%", "$5", "#1", "a_b", "{x}", "~", "^", "\\", "[n=3]"])
