@@ -24,10 +24,11 @@ def read(path):
 
 
 def test_every_asset_has_a_card():
-    data = {path for pattern in ("*.npz", "*.safetensors") for path in ROOT.rglob(pattern)}
+    kinds = ("*.npz", "*.safetensors", "*.glb")
+    data = {path for pattern in kinds for path in ROOT.rglob(pattern)}
     named = {card.parent / name for card in CARDS for name in read(card)["files"]}
     assert data == named
-    assert {card.parent.name for card in CARDS} == {*LEAST, "fashion-mnist"}
+    assert {card.parent.name for card in CARDS} == {*LEAST, "fashion-mnist", "objects"}
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.parent.name)
