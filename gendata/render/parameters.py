@@ -113,8 +113,8 @@ class Camera:
         look_at: where it looks.
         roll: in-plane rotation, counter-clockwise in the image.
         focal_length: mm.
-        aperture: f-number of the depth-of-field blur, focused on the object's centre; None: all
-            is sharp.
+        aperture: f-number of the depth-of-field blur; None: all is sharp.
+        focus: how far behind the object's centre the blur has its sharpest plane.
     """
 
     position: Vector = (0.0, -2.5, 0.5)
@@ -122,6 +122,7 @@ class Camera:
     roll: float = 0.0
     focal_length: float = 50.0
     aperture: float | None = None
+    focus: float = 0.0
 
 
 @dataclass(frozen=True)
