@@ -70,20 +70,21 @@ class Placed:
 
 @dataclass(frozen=True)
 class Light:
-    """A lamp that shines at the centre.
+    """A lamp that shines at the origin.
 
     Attributes:
         kind: "point" or "area".
         position: where it is.
         colour: its colour.
-        power: watts, Blender's unit of radiant power.
+        power: watts, Blender's unit of radiant power. White matt surfaces at distance r get a
+            linear radiance of P / (4 pi^2 r^2) from a point, four times that from an area.
         size: diameter of a point light's sphere, or side of an area light; softens shadows.
     """
 
     kind: str = "point"
     position: Vector = (0.0, 0.0, 1.5)
     colour: Vector = (1.0, 1.0, 1.0)
-    power: float = 200.0
+    power: float = 50.0
     size: float = 0.1
 
 
@@ -92,10 +93,11 @@ class Environment:
     """Light from all around.
 
     Attributes:
-        file: an equirectangular picture, .hdr or .exr; None: one colour everywhere.
+        file: an equirectangular picture, .hdr or .exr, whose middle lies towards +x before its
+            turn; None: one colour everywhere.
         colour: that colour; it tints the picture where there is one.
         strength: multiplies it.
-        turn: rotation about z.
+        turn: rotation about z, counter-clockwise seen from above.
     """
 
     file: str | None = None
