@@ -23,7 +23,7 @@ from gendata.clone import ConfidenceFilter, draw_clone
 from gendata.errors import GendataError
 from gendata.files import write_json
 from gendata.gap import GapReport, measure_gap
-from gendata.gap.inputs import REAL, REAL_TEST
+from gendata.gap.inputs.opened import REAL, REAL_TEST
 from gendata.images import balanced_split, balanced_subset, open_images
 from gendata.models import load_classifier
 from gendata.page import write_page

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from gendata.clone.rejected import remake_rejected
-from gendata.gap.report import gap_sections
+from gendata.gap.report.page import gap_sections
 from gendata.images import decode_all
 from gendata.page.blocks import (
     Cell,
@@ -153,7 +153,7 @@ def filter_section(outcome: Outcome, name: str, classifier: Classifier) -> Secti
     caption = f"{attempts:,} images were drawn and {accepted:,} kept."
     if len(rejected.seeds):
         caption += " Under a rejected image the filter's most probable class and its probability."
-    grid = ImageGrid(columns, rows, caption)
+    grid = ImageGrid(columns, rows, caption=caption)
     return Section(
         f"Kept and rejected: {name}" if len(rejected.seeds) else f"Kept: {name}",
         [grid],

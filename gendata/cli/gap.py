@@ -35,6 +35,25 @@ def _names_of_parts(_: click.Context, __: click.Parameter, value: str | None) ->
     return chosen_parts([name.strip() for name in value.split(",") if name.strip()])
 
 
+def _channels(
+    _: click.Context, parameter: click.Parameter, value: str | None
+) -> float | list[float] | None:
+    """Reads one number for all channels, or three."""
+    if value is None:
+        return None
+    try:
+        numbers = [float(each) for each in value.strip("[] ").split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3):
+        raise GendataError(
+            f"bad option {parameter.opts[0]}",
+            found=f"'{value}'",
+            expected="one number, or three separated by commas",
+        )
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
 @click.command("gap")
 @click.argument("real")
 @click.argument("clones", nargs=-1, required=True, metavar="CLONE...")
@@ -74,6 +93,19 @@ def _names_of_parts(_: click.Context, __: click.Parameter, value: str | None) ->
     type=click.IntRange(1),
     help="Bring images to this size for the encoder, pixels; by default that of the real ones, "
     "within 64 and 224, or its own.",
+)
+@click.option(
+    "--encoder-mean",
+    metavar="NUMBER or R,G,B",
+    callback=_channels,
+    help="Subtract this from the channels, in [0, 1], for the encoder; by default its own, which "
+    "a TorchScript file does not tell: 0.",
+)
+@click.option(
+    "--encoder-std",
+    metavar="NUMBER or R,G,B",
+    callback=_channels,
+    help="Divide the channels by this then; by default its own, or 1.",
 )
 @click.option("--fid", is_flag=True, help="Ask clean-fid for its published FID and KID as well.")
 @click.option(
@@ -161,7 +193,7 @@ def _names(clones: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
 
 def _text(report: GapReport, out: Path) -> str:
     """The matrix and the main findings, for people."""
-    from gendata.gap.reading import gap_summary
+    from gendata.gap.report.reading import gap_summary
 
     matrix = [] if report.cross is None else [*_matrix(report), ""]
     advice = [

@@ -12,21 +12,23 @@ import numpy as np
 from gendata.errors import GendataError
 from gendata.features.encoders import Encoder, load_encoder
 from gendata.features.extract import Features
-from gendata.gap.advice import advise
+from gendata.gap.advice.evidence import evidence_of
+from gendata.gap.advice.rules import advise
 from gendata.gap.chosen import ON_FEATURES
-from gendata.gap.crossed import CrossFindings
-from gendata.gap.decomposition import LIMIT, Decomposition, decompose
-from gendata.gap.evidence import evidence_of
-from gendata.gap.feature_sets import FeatureSet, FeatureSets
-from gendata.gap.fidelity import measure_fidelity
-from gendata.gap.inputs import REAL, Inputs
+from gendata.gap.cross_source.findings import CrossFindings
+from gendata.gap.decomposition.findings import Decomposition
+from gendata.gap.decomposition.measure import LIMIT, decompose
+from gendata.gap.fidelity.measure import measure_fidelity
+from gendata.gap.fidelity.published_fid import measure_published_fid
+from gendata.gap.inputs.feature_sets import FeatureSet, FeatureSets
+from gendata.gap.inputs.opened import REAL, Inputs
 from gendata.gap.measures.manifold import Manifolds
-from gendata.gap.memorisation import measure_memorisation
-from gendata.gap.missing import find_missing
-from gendata.gap.pixels import read_pixels
-from gendata.gap.published_fid import measure_published_fid
+from gendata.gap.memorisation.measure import measure_memorisation
+from gendata.gap.memorisation.pixels import read_pixels
+from gendata.gap.missing.measure import find_missing
 from gendata.gap.result import CloneFindings
-from gendata.gap.worth import Worth, measure_worths
+from gendata.gap.worth.findings import Worth
+from gendata.gap.worth.measure import measure_worths
 from gendata.types import Images
 
 __all__ = ["SHOWN_PAIRS", "Encoders", "clone_findings", "load_encoders", "worths_of"]
@@ -59,7 +61,7 @@ def load_encoders(
     inputs: Inputs,
     names: Sequence[str],
     encoder: str | Path,
-    encoder_size: int | None,
+    options: Mapping[str, Any],
     fid: str | None,
 ) -> Encoders:
     """Loads what the parts need and checks their numbers of images, before anything is trained.
@@ -68,8 +70,8 @@ def load_encoders(
         inputs: the image sets.
         names: the parts wanted.
         encoder: whose features are compared.
-        encoder_size: side of its input, pixels; None for its own or, of a network that takes any,
-            the real images', though not below 64 nor above 224.
+        options: of `load_encoder`. Without an input size, a network that takes any gets the real
+            images', though not below 64 nor above 224.
         fid: the encoder that clean-fid is asked with; None leaves it out.
 
     Raises:
@@ -87,10 +89,10 @@ def load_encoders(
     access: dict[str, Any] = {"device": inputs.device, "download": inputs.download}
     features = None
     if set(names) & set(ON_FEATURES):
-        features = load_encoder(encoder, input_size=encoder_size, **access)
+        features = load_encoder(encoder, **options, **access)
         if features.input_size is None and str(encoder).partition(":")[0] in OF_ANY_SIZE:
             side = min(LARGEST_INPUT, max(SMALLEST_INPUT, inputs.side))
-            features = load_encoder(encoder, input_size=side, **access)
+            features = load_encoder(encoder, **{**options, "input_size": side}, **access)
     return Encoders(features, None if fid is None else load_encoder(fid, **access))
 
 

@@ -18,12 +18,12 @@ from gendata.errors import GendataError
 from gendata.files import write_text
 from gendata.gap.chosen import chosen_parts
 from gendata.gap.clone_findings import clone_findings, load_encoders, worths_of
-from gendata.gap.cross_source import compare, crossed
-from gendata.gap.crossed import CrossFindings
-from gendata.gap.inputs import Inputs, Reference, opened_inputs
-from gendata.gap.report import gap_page
+from gendata.gap.cross_source.findings import CrossFindings
+from gendata.gap.cross_source.measure import compare, crossed
+from gendata.gap.inputs.opened import Inputs, Reference, opened_inputs
+from gendata.gap.report.page import gap_page
+from gendata.gap.report.table import csv_text
 from gendata.gap.result import GapReport
-from gendata.gap.table import csv_text
 from gendata.models.device import resolve_device
 from gendata.page import write_page
 from gendata.settings_difference import settings_difference
@@ -45,6 +45,8 @@ def measure_gap(
     epochs: int = 20,
     encoder: str = ENCODER,
     encoder_size: int | None = None,
+    encoder_mean: float | Sequence[float] | None = None,
+    encoder_std: float | Sequence[float] | None = None,
     fid: bool | str = False,
     worth_steps: int | None = None,
     limit: int | None = None,
@@ -77,6 +79,9 @@ def measure_gap(
         encoder: whose features are compared, as `gendata.features.load_encoder` takes it.
         encoder_size: side that images are brought to for the encoder, pixels; None for its own
             or, of an ImageNet network that takes any, that of the real images within 64 and 224.
+        encoder_mean: what is subtracted from the channels, in [0, 1], before the encoder sees
+            them, one number or three; None for its own, which TorchScript files do not tell: 0.
+        encoder_std: what they are divided by then; None for its own, or 1.
         fid: ask clean-fid for its published figures as well, of all images of both sets; True
             for Inception-v3 where clean-fid keeps it, or a reference such as "inception:FILE".
         worth_steps: updates of each training of the part worth; by default a thousand, or as many
@@ -108,17 +113,20 @@ def measure_gap(
         download=download,
         progress=progress,
     )
+    normalisation = {"encoder_mean": encoder_mean, "encoder_std": encoder_std}
     settings = {
         **inputs.training,
         "encoder": str(encoder),
         "encoder_size": encoder_size,
+        **{name: value for name, value in normalisation.items() if value is not None},
         "worth_steps": worth_steps,
     }
     asked = "inception" if fid is True else fid or None
     names = [*wanted, *([] if asked is None else ["fid"])]
     if inputs.folder is not None:
         _refuse_other_settings(inputs.folder, settings, names, inputs)
-    encoders = load_encoders(inputs, names, encoder, encoder_size, asked)
+    look = {"input_size": encoder_size, "mean": encoder_mean, "std": encoder_std}
+    encoders = load_encoders(inputs, names, encoder, look, asked)
     # The dearest part goes first: what it has against its settings is then said at once.
     worths = worths_of(inputs, worth_steps) if "worth" in wanted else {}
     cross = _cross_source(inputs) if "cross-source" in wanted else None

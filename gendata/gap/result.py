@@ -1,7 +1,7 @@
 """What a measurement found, and `gap.json`.
 
 The keys of `gap.json` (shares and accuracies between 0 and 1, losses in nats; "std" is the sample
-standard deviation over seeds, null for a single seed; an estimate is {value, low, high}, its 95 %
+standard deviation over seeds, null for a single seed; an estimate is {value, low, high}, its 95%
 interval; nan is null). What a part writes is absent where the part was not asked for:
 
     schema       2; it grows when a key changes its meaning
@@ -41,14 +41,14 @@ from typing import Any
 import numpy as np
 
 from gendata.errors import GendataError
-from gendata.gap.advice import Advice
-from gendata.gap.crossed import CrossFindings
-from gendata.gap.decomposition import Decomposition
-from gendata.gap.fidelity import Fidelity
-from gendata.gap.memorisation import Memorisation
-from gendata.gap.missing import Missing
-from gendata.gap.published_fid import PublishedFid
-from gendata.gap.worth import Worth
+from gendata.gap.advice.rules import Advice
+from gendata.gap.cross_source.findings import CrossFindings
+from gendata.gap.decomposition.findings import Decomposition
+from gendata.gap.fidelity.findings import Fidelity
+from gendata.gap.fidelity.published_fid import PublishedFid
+from gendata.gap.memorisation.findings import Memorisation
+from gendata.gap.missing.findings import Missing
+from gendata.gap.worth.findings import Worth
 
 __all__ = ["SCHEMA", "CloneFindings", "GapReport", "Source"]
 

@@ -114,8 +114,23 @@ class Row:
     definition: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Captioned:
+    """What a block has that shows several things at once.
+
+    Attributes:
+        title: names it where a section has several.
+        caption: what it shows and how to read it.
+        definitions: of what it shows or was chosen by.
+    """
+
+    title: str = ""
+    caption: str = ""
+    definitions: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
-class Table:
+class Table(_Captioned):
     """A table whose first column names the rows.
 
     Attributes:
@@ -124,9 +139,6 @@ class Table:
         corner: head of the first column, such as "trained on".
         over: a head over all columns, such as "tested on".
         groups: heads over some of them, with how many each spans; "" leaves its columns bare.
-        caption: what it shows and how to read it.
-        definitions: of its figures.
-        title: names the table where a section has several.
         compact: set smaller and closer, for many columns.
     """
 
@@ -134,9 +146,6 @@ class Table:
     rows: Sequence[Row]
     corner: str = ""
     over: str = ""
-    caption: str = ""
-    definitions: Mapping[str, str] = field(default_factory=dict)
-    title: str = ""
     groups: Sequence[tuple[str, int]] = ()
     compact: bool = False
     kind: ClassVar[str] = "table"
@@ -151,20 +160,16 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(_Captioned):
     """Panels side by side, where there is room, under one caption.
 
     Attributes:
         panels: the drawings.
-        caption: what they show and how to read them.
         legend: full name and series colour of what is drawn; empty where the labels suffice.
-        definitions: of what is drawn.
     """
 
     panels: Sequence[Panel]
-    caption: str = ""
     legend: Sequence[tuple[str, int]] = ()
-    definitions: Mapping[str, str] = field(default_factory=dict)
     kind: ClassVar[str] = "figure"
 
 
@@ -193,22 +198,16 @@ class ImageRow:
 
 
 @dataclass(frozen=True)
-class ImageGrid:
+class ImageGrid(_Captioned):
     """Strips of images by row and column.
 
     Attributes:
         columns: heads of the strips.
         rows: such as one a class.
-        caption: what it shows and how to read it.
-        title: names the grid where a section has several.
-        definitions: of what the images were chosen by.
     """
 
     columns: Sequence[str]
     rows: Sequence[ImageRow]
-    caption: str = ""
-    title: str = ""
-    definitions: Mapping[str, str] = field(default_factory=dict)
     kind: ClassVar[str] = "images"
 
     def sprites(self) -> list[list[Sprite]]:
@@ -239,20 +238,14 @@ class ImagePair:
 
 
 @dataclass(frozen=True)
-class ImagePairs:
+class ImagePairs(_Captioned):
     """Pairs of images, as many side by side as there is room for.
 
     Attributes:
         pairs: the most telling one first.
-        title: names them where a section has several.
-        caption: what they are, and which one is left.
-        definitions: of what they were chosen by.
     """
 
     pairs: Sequence[ImagePair]
-    title: str = ""
-    caption: str = ""
-    definitions: Mapping[str, str] = field(default_factory=dict)
     kind: ClassVar[str] = "pairs"
 
 

@@ -57,6 +57,7 @@ def test_the_command_prints_the_matrix_and_writes_the_report(sets, tmp_path):
         (["REAL", "--parts", "fidelty"], "did you mean 'fidelity'?"),
         (["REAL", "--parts", " , "], "no part to measure"),
         (["REAL", "--parts", "fidelity", "--encoder", "timm:no_such_net"], "no_such_net"),
+        (["REAL", "--encoder-mean", "0.5,0.5"], "bad option --encoder-mean; found '0.5,0.5'"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(sets, tmp_path, arguments, message):
@@ -66,3 +67,19 @@ def test_a_mistake_is_one_line_and_status_2(sets, tmp_path, arguments, message):
     assert done.exit_code == 2
     complaint = [line for line in done.stderr.splitlines() if line.startswith("gendata:")]
     assert len(complaint) == 1 and message in complaint[0]
+
+
+def test_a_torchscript_encoder_is_told_what_range_it_takes(sets, tmp_path):
+    pooling = torch.nn.Sequential(torch.nn.AvgPool2d(3), torch.nn.Flatten())
+    file, out = tmp_path / "pooling.pt", tmp_path / "gap"
+    torch.jit.save(torch.jit.trace(pooling, torch.zeros(2, 3, 12, 12)), file)
+    options = ["--parts", "fidelity", "--encoder", f"torchscript:{file}", "--encoder-size", "12"]
+    ranges = ["--encoder-mean", "0.5", "--encoder-std", "0.5,0.25,0.5"]
+    done = command(*sets, *options, *ranges, "--json", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["settings"]["encoder_mean"] == 0.5
+    assert found["settings"]["encoder_std"] == [0.5, 0.25, 0.5]
+    (clone,) = found["clones"].values()
+    pixels = clone["fidelity"]["encoder"]["pixels"]
+    assert pixels == "[0, 1], mean 0.5 0.5 0.5, std 0.5 0.25 0.5"

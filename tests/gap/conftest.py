@@ -4,20 +4,26 @@ import numpy as np
 import pytest
 
 from gendata.features.extract import EncoderCard, Features
-from gendata.gap.advice import advise
-from gendata.gap.crossed import CURVES, ClassExtremes, CrossFindings, CrossLosses, Ends
-from gendata.gap.decomposition import decompose
-from gendata.gap.evidence import evidence_of
-from gendata.gap.extremes import lowest_and_highest
-from gendata.gap.fidelity import measure_fidelity
-from gendata.gap.losses import spread_of
+from gendata.gap.advice.evidence import evidence_of
+from gendata.gap.advice.rules import advise
+from gendata.gap.cross_source.extremes import lowest_and_highest
+from gendata.gap.cross_source.findings import (
+    CURVES,
+    ClassExtremes,
+    CrossFindings,
+    CrossLosses,
+    Ends,
+)
+from gendata.gap.cross_source.losses import spread_of
+from gendata.gap.decomposition.measure import decompose
+from gendata.gap.fidelity.measure import measure_fidelity
+from gendata.gap.fidelity.published_fid import PublishedFid
 from gendata.gap.measures.exchange import exchange_rates
 from gendata.gap.measures.learning_runs import Runs
-from gendata.gap.memorisation import measure_memorisation
-from gendata.gap.missing import find_missing
-from gendata.gap.published_fid import PublishedFid
+from gendata.gap.memorisation.measure import measure_memorisation
+from gendata.gap.missing.measure import find_missing
 from gendata.gap.result import CloneFindings, GapReport, Source
-from gendata.gap.worth import LearningCurve, Worth
+from gendata.gap.worth.findings import LearningCurve, Worth
 
 CLASSES = ["<script>alert(1)</script>", "\"quotes' & $x^2$", "emoji 😀", "c" * 200]
 CLONES = ["<img src=x onerror=alert(2)>", "gan 😀 'quoted' \"name\" " + "n" * 200]

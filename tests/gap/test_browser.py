@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from gendata.gap.report import gap_page
+from gendata.gap.report.page import gap_page
 from gendata.page import write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

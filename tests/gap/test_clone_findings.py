@@ -5,32 +5,17 @@ import json
 import numpy as np
 import pytest
 import torch
+from gap_toys import CLASSES, bars, inputs_of
 
 from gendata.errors import GendataError
 from gendata.features import extract
 from gendata.gap import clone_findings, measure_gap
 from gendata.gap.clone_findings import load_encoders
-from gendata.gap.inputs import opened_inputs
 from gendata.images import ArrayImages
 
-CLASSES = ["a", "b", "c"]
 QUICK = {"seeds": 1, "epochs": 1, "progress": False, "device": "cpu", "batch_size": 16}
 QUICK |= {"encoder_size": 32, "worth_steps": 8}
 COPIED = 5  # the clone's first images are the real set's first
-
-
-def bars(modes, per_class=40, seed=0):
-    """Images of class k hold a bright bar: row 3k + 2 in mode 0, column 3k + 2 in mode 1."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = np.arange(3 * per_class) % 3
-    images = torch.randint(0, 60, (len(labels), 3, 12, 12), generator=generator)
-    for place, label in enumerate(labels):
-        at = slice(3 * int(label) + 1, 3 * int(label) + 3)
-        if modes[(place // 3) % len(modes)] == 0:
-            images[place, :, at, :] += 190
-        else:
-            images[place, :, :, at] += 190
-    return ArrayImages("bars", CLASSES, images.to(torch.uint8), labels)
 
 
 def collapsed():
@@ -60,6 +45,7 @@ def test_the_lost_mode_is_what_is_missing(measured):
         found.fidelity.overall.estimates[name].value for name in ("precision", "coverage")
     )
     assert precision > coverage + 0.2
+    assert found.decomposition.content.low > 0.1  # of 108 images, 36 a class
 
 
 def test_copies_are_found_among_all_real_images_and_shown(measured):
@@ -155,26 +141,14 @@ def test_the_encoder_s_size_follows_the_real_images_unless_it_is_given(side, giv
     labels = np.arange(12) % 3
     pixels = torch.zeros(12, 3, side, side, dtype=torch.uint8)
     images = ArrayImages("flat", CLASSES, pixels, labels)
-    inputs = opened_inputs(
-        images,
-        {"clone": images},
-        None,
-        limit=None,
-        per_class=None,
-        training={},
-        strict=False,
-        seeds=[0],
-        folder=None,
-        device=torch.device("cpu"),
-        download=False,
-        progress=False,
-    )
-    encoders = load_encoders(inputs, [], "embedded:efficientnet-lite0", given, None)
+    inputs = inputs_of(images, images)
+    size = {"input_size": given}
+    encoders = load_encoders(inputs, [], "embedded:efficientnet-lite0", size, None)
     assert encoders.features is None and encoders.published is None
     few = {name: 1 for name in clone_findings.FEWEST}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clone_findings, "FEWEST", few)
-        encoders = load_encoders(inputs, ["missing"], "embedded:efficientnet-lite0", given, None)
+        encoders = load_encoders(inputs, ["missing"], "embedded:efficientnet-lite0", size, None)
     assert encoders.features.input_size == expected
 
 

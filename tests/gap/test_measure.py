@@ -1,31 +1,19 @@
 import json
+from functools import partial
 
+import gap_toys
 import numpy as np
 import pytest
-import torch
 
 from gendata.errors import GendataError
 from gendata.gap import measure_gap
-from gendata.gap.reading import gap_summary
-from gendata.images import ArrayImages
+from gendata.gap.report.reading import gap_summary
 
 CLASSES = ["a", "<script>alert(1)</script>", "c"]
 QUICK = {"seeds": 2, "epochs": 12, "progress": False, "device": "cpu", "batch_size": 16}
 QUICK |= {"augment": "none", "learning_rate": 0.01, "parts": ["cross-source"]}
 
-
-def bars(modes, per_class=40, seed=0, name="bars"):
-    """Images of class k hold a bright bar: row 3k + 2 in mode 0, column 3k + 2 in mode 1."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = np.arange(3 * per_class) % 3
-    images = torch.randint(0, 60, (len(labels), 3, 12, 12), generator=generator)
-    for place, label in enumerate(labels):
-        at = slice(3 * int(label) + 1, 3 * int(label) + 3)
-        if modes[(place // 3) % len(modes)] == 0:
-            images[place, :, at, :] += 190
-        else:
-            images[place, :, :, at] += 190
-    return ArrayImages(name, CLASSES, images.to(torch.uint8), labels)
+bars = partial(gap_toys.bars, classes=CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +115,7 @@ def test_the_report_is_written_beside_it(collapsed):
 
 
 def test_of_many_classes_the_hardest_are_shown_and_all_are_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr("gendata.gap.cross_source.SHOWN_CLASSES", 2)
+    monkeypatch.setattr("gendata.gap.cross_source.measure.SHOWN_CLASSES", 2)
     quick = {**QUICK, "epochs": 2, "seeds": 1}
     report = measure_gap(bars([0, 1]), {"clone": bars([0], seed=1)}, tmp_path, **quick)
     cross = report.cross.real_under_clone["clone"]
@@ -149,7 +137,7 @@ def test_identical_sources_have_no_gap():
 
 
 def test_a_killed_measurement_goes_on_and_ends_the_same(tmp_path, monkeypatch):
-    from gendata.gap import cross_source
+    from gendata.gap.cross_source import measure as cross_source
 
     quick = {**QUICK, "epochs": 2}
     clones = {"clone": bars([0], seed=1)}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gendata.errors import GendataError
-from gendata.gap.figures import Line, curve_panel
+from gendata.gap.report.figures import Line, curve_panel
 from gendata.page import render_page, write_page
 from gendata.page.blocks import (
     Cell,
@@ -33,17 +33,16 @@ def page_of(name):
     image = np.zeros((3, 8, 8), np.uint8)
     panel = curve_panel([Line(name, [1, 2], [0.1, 0.2], [0, 0], 0)], name, percent=True)
     rows = [Row(name, [Cell(name, name, 0.5)], 1), Row(name, [name], None, name)]
-    meanings, groups = {name: name}, [("", 0), (name, 1)]
+    groups = [("", 0), (name, 1)]
+    around = {"title": name, "caption": name, "definitions": {name: name}}
     blocks = [
         Text(name),
         KeyFigures([KeyFigure(name, name, name, name)], name),
         Steps([Step(name, name)], name),
-        Table([name], rows, name, name, name, meanings, name, groups, True),
-        Figure([panel], name, [(name, 0)], meanings),
-        ImageGrid(
-            [name], [ImageRow(name, [Strip([image], name, [name])], name)], name, name, meanings
-        ),
-        ImagePairs([ImagePair([image, image], name, name)], name, name, meanings),
+        Table([name], rows, name, name, groups, True, **around),
+        Figure([panel], [(name, 0)], **around),
+        ImageGrid([name], [ImageRow(name, [Strip([image], name, [name])], name)], **around),
+        ImagePairs([ImagePair([image, image], name, name)], **around),
     ]
     return Page(name, name, [Section(name, blocks, name)], {name: name}, name)
 

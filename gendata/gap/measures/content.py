@@ -35,6 +35,9 @@ DEFINITIONS: dict[str, str] = {
     "mixtures of groups of like images.",
 }
 IMAGES_PER_GROUP = 20  # of the larger set
+# A class of fewer images than three such groups is still divided, or nothing that it lacks inside
+# would be seen: as finely as leaves this many images to a group.
+LEAST_GROUPS, FEWEST_IN_GROUP = 3, 5
 RESAMPLES = 500
 FOLDS = 5
 
@@ -69,6 +72,9 @@ def groups_within_classes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divides the images of each class into groups of like ones, both sets together.
 
+    A class of fewer than ten images, in the larger set, is one group: of its content nothing is
+    seen but how often it is drawn.
+
     Args:
         real: (N, D) features.
         synthetic: (M, D).
@@ -85,7 +91,7 @@ def groups_within_classes(
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         of_real = int((rows < len(real)).sum())
-        count = max(1, max(of_real, len(rows) - of_real) // IMAGES_PER_GROUP)
+        count = _groups_of_class(max(of_real, len(rows) - of_real))
         groups[rows] = first + group(both[rows], count)
         first = int(groups[rows].max()) + 1
     return groups[: len(real)], groups[len(real) :]
@@ -139,6 +145,10 @@ def measure_content(
         shares[0] / shares[0].sum(),
         shares[1] / max(shares[1].sum(), 1e-12),
     )
+
+
+def _groups_of_class(images: int) -> int:
+    return max(1, images // IMAGES_PER_GROUP, min(LEAST_GROUPS, images // FEWEST_IN_GROUP))
 
 
 class _Counts:

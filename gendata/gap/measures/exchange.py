@@ -6,14 +6,17 @@ synthetic ones, for several n and seeds:
 - What n synthetic images are worth: the number m of real images whose classifier has the same
   accuracy. The exchange rate is m / n. Both accuracies are read off fitted curves of one form
   (`gendata.gap.measures.learning_curve`): power laws where they miss no measured mean error by
-  more than 3 standard errors or 1 % of it, whichever is more (a single seed has no standard
-  error: by more than 5 %); else the interpolation. Two equal sets are worth exactly 1.
+  more than 3 standard errors or 1% of it, whichever is more (a single seed has no standard
+  error: by more than 5%); else the interpolation. Two equal sets are worth exactly 1.
 - Nothing is invented beyond the real sizes that were trained on: a worth above the largest is "at
   least" that, one below the smallest "fewer than" that.
 - What more would bring: the accuracy at 2 and 4 times the largest size, by the power law through
   all sizes, or through the last three where it misses the others; none where it misses those too.
+- Fitted curves never rise, so that they say "nothing" where more images did harm. The intervals of
+  what doubling the images brings therefore reach equally far to either side and, where the error
+  rose to the largest size, hold what the line through the last two sizes says as well.
 
-Intervals hold 95 %: a bootstrap draws the test images and the seeds anew and fits the curves again
+Intervals hold 95%: a bootstrap draws the test images and the seeds anew and fits the curves again
 (`gendata.gap.measures.learning_runs`). It holds fixed: the images that the trainings were given
 (the largest sees all of them, so another draw of as many from the generator is not in the
 interval), the network and its settings, and the form of the curve; with one seed, training too.
@@ -21,6 +24,7 @@ interval), the network and its settings, and the form of the curve; with one see
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -124,7 +128,8 @@ class Exchange:
         equivalents: one for each synthetic size, ascending.
         doubling: what the worth is multiplied by when the synthetic images double, between the
             two largest sizes of measured worth: 2 where each new image is worth as much as the
-            others, 1 where it is worth nothing; nan where fewer than two worths were measured.
+            others, 1 where it is worth nothing, less where it does harm; nan where fewer than two
+            worths were measured.
         synthetic_ahead: at 2 and 4 times the most synthetic images; empty where no power law fits.
         real_ahead: the same for real images.
         form: of the curves: "power law" or "interpolation".
@@ -194,7 +199,12 @@ def exchange_rates(
             _equivalent(float(size), error, worth, ends)
             for size, error, worth in zip(synthetic.sizes, at_sizes, worths, strict=True)
         ],
-        doubling=_doubling(synthetic.sizes, np.stack(worths), ends),
+        doubling=_doubling(
+            synthetic.sizes,
+            np.stack(worths),
+            np.stack([ours.images(error) for error in errors[1].T]),
+            ends,
+        ),
         synthetic_ahead=_ahead(synthetic, errors[1]),
         real_ahead=_ahead(real, errors[0]),
         form=form,
@@ -243,26 +253,42 @@ def _equivalent(
     return Equivalent(size, _estimate(1 - errors), real, bound, smallest, largest)
 
 
-def _doubling(sizes: np.ndarray, worths: np.ndarray, ends: tuple[float, float]) -> Estimate:
-    """What doubling multiplies the worths (L, B) by, between the largest two measured ones."""
+def _doubling(
+    sizes: np.ndarray, worths: np.ndarray, as_measured: np.ndarray, ends: tuple[float, float]
+) -> Estimate:
+    """What doubling multiplies the worths by, between the largest two that were measured.
+
+    Args:
+        sizes: (L,) synthetic images.
+        worths: (L, B) off the fitted curve.
+        as_measured: (L, B) off the errors themselves, which may rise.
+        ends: the smallest and the largest real size.
+    """
     found = worths[:, 0]
     inside = (found >= ends[0] * (1 - FUZZ)) & (found <= ends[1] * (1 + FUZZ))
     if inside.sum() < 2:
         return ABSENT
     first, second = np.flatnonzero(inside)[-2:]
-    logs = np.log(np.clip(worths, *ends))
-    slope = (logs[second] - logs[first]) / np.log(sizes[second] / sizes[first])
-    return _estimate(2**slope)
+
+    def slope(of: np.ndarray) -> np.ndarray:
+        logs = np.log(np.clip(of, *ends))
+        return (logs[second] - logs[first]) / np.log2(sizes[second] / sizes[first])
+
+    logs = _both_ways(_estimate(slope(worths)))
+    measured = slope(as_measured)
+    if measured[0] < 0:
+        logs = _stretched(logs, measured)
+    return Estimate(*(math.exp(each) for each in _three(logs)))
 
 
-def _ahead(runs: Runs, errors: np.ndarray) -> list[Prediction]:
+def _ahead(runs: Runs, measured: np.ndarray) -> list[Prediction]:
     """Predicts the accuracy at 2 and 4 times the largest size; nothing where no law fits.
 
-    More images do no harm in the long run: where errors rise, the law is fitted to their isotonic
-    regression, which is flat there.
+    More images do no harm in the long run: where errors (1 + B, L) rise, the law is fitted to
+    their isotonic regression, which is flat there, and the intervals are stretched.
     """
     last = len(runs.sizes) - FEWEST_SIZES
-    errors = fit_interpolation(runs.sizes, errors).errors
+    errors = fit_interpolation(runs.sizes, measured).errors
     tried = dict.fromkeys((0, last)) if last >= 0 else {}
     starts = [first for first in tried if _follows(runs, errors[0], first)]
     if not starts:
@@ -272,12 +298,41 @@ def _ahead(runs: Runs, errors: np.ndarray) -> list[Prediction]:
     law = fit_power_law(sizes, errors[:, first:], runs.scale[first:] ** -2)
     largest = float(sizes[-1])
     now = law.error(largest)
-    later = [(times * largest, law.error(times * largest)) for times in AHEAD]
-    return [Prediction(size, _estimate(1 - then), _estimate(now - then)) for size, then in later]
+    slope = (measured[:, -1] - measured[:, -2]) / np.log(sizes[-1] / sizes[-2])
+    found = []
+    for times in AHEAD:
+        then, rise = law.error(times * largest), slope * np.log(times)
+        accuracy, gain = (_both_ways(_estimate(each)) for each in (1 - then, now - then))
+        if slope[0] > 0:
+            accuracy = _stretched(accuracy, 1 - measured[:, -1] - rise)
+            gain = _stretched(gain, -rise)
+        found.append(Prediction(times * largest, _as_share(accuracy), gain))
+    return found
+
+
+def _both_ways(estimate: Estimate) -> Estimate:
+    """Lets an interval reach as far to either side as it does to the farther one.
+
+    Curves that cannot rise cut the resamples off on the side of no gain, though the truth may lie
+    as far from the estimate on the other.
+    """
+    half = max(estimate.high - estimate.value, estimate.value - estimate.low)
+    return Estimate(estimate.value, estimate.value - half, estimate.value + half)
+
+
+def _as_share(estimate: Estimate) -> Estimate:
+    return Estimate(*(min(max(each, 0.0), 1.0) for each in _three(estimate)))
+
+
+def _stretched(estimate: Estimate, line: np.ndarray) -> Estimate:
+    """Stretches an interval over that of the line (1 + B,) through the last two sizes."""
+    drawn = _estimate(line)
+    low, high = min(estimate.low, drawn.low), max(estimate.high, drawn.high)
+    return Estimate(estimate.value, low, high)
 
 
 def _estimate(rows: np.ndarray) -> Estimate:
-    """The first of (1 + B,) values, with the middle 95 % of the others and itself."""
+    """The first of (1 + B,) values, with the middle 95% of the others and itself."""
     low, high = np.quantile(rows[1:], [0.025, 0.975])
     value = float(rows[0])
     return Estimate(value, min(value, float(low)), max(value, float(high)))

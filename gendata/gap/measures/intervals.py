@@ -1,8 +1,8 @@
 """How far a figure may be off because these images were drawn and not others.
 
-Every interval of the report holds 95 %. A mean over images gets the percentile interval of the
+Every interval of the report holds 95%. A mean over images gets the percentile interval of the
 bootstrap (Efron 1979): the images are drawn again with replacement, many times, and the middle
-95 % of the means is the interval. Two limits of it are worth knowing. What each image was
+95% of the means is the interval. Two limits of it are worth knowing. What each image was
 compared with stays fixed: the interval of a precision says how it would vary with other synthetic
 images against this very real set. And it knows nothing of seeds or of other generators.
 """
@@ -25,7 +25,7 @@ TAIL = 2.5  # percent on each side
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with the ends of its 95 % interval; nan where there is none.
+    """A figure with the ends of its 95% interval; nan where there is none.
 
     Attributes:
         value: the figure itself, from all images.

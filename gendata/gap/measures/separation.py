@@ -63,7 +63,7 @@ def separation(synthetic: Scores, real: Scores) -> float:
 
 
 def separation_estimate(synthetic: Scores, real: Scores, *, seed: int = 0) -> Estimate:
-    """The separation, not below 0, with its 95 % interval over the images of both sets."""
+    """The separation, not below 0, with its 95% interval over the images of both sets."""
     ranking = _Ranking(synthetic, real)
     ones = [np.ones(len(each.values)) for each in (synthetic, real)]
     value = ranking.separation(*ones)

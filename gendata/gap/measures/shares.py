@@ -1,7 +1,7 @@
-"""Shares of images and differences of shares, with 95 % intervals that hold near 0 and 1.
+"""Shares of images and differences of shares, with 95% intervals that hold near 0 and 1.
 
 Resampling says of 0 hits among 100 images that the share is 0 for certain. The score interval does
-not: 0 % with an upper end of 3.7 % (Wilson 1927, "Probable inference, the law of succession, and
+not: 0% with an upper end of 3.7% (Wilson 1927, "Probable inference, the law of succession, and
 statistical inference"). The difference of two shares gets the interval made of both of theirs
 (Newcombe 1998, "Interval estimation for the difference between independent proportions", method
 10). Both take the images to be independent of each other.
@@ -20,7 +20,7 @@ from gendata.gap.measures.intervals import Estimate
 
 __all__ = ["ComparedShare", "compare_shares", "difference", "share_of", "share_of_count"]
 
-DEVIATIONS = 1.959963984540054  # 97.5 % quantile of the normal distribution
+DEVIATIONS = 1.959963984540054  # 97.5% quantile of the normal distribution
 
 
 @dataclass(frozen=True)

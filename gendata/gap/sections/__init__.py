@@ -1,1 +1,1 @@
-"""The sections of the gap's report, one a file; `gendata.gap.report` puts them in order."""
+"""The sections of the gap's report, one a file; `gendata.gap.report.page` puts them in order."""

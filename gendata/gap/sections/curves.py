@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gendata.gap.crossed import CrossFindings
-from gendata.gap.figures import Line, curve_panel, limits_of
-from gendata.gap.losses import mean_and_std
+from gendata.gap.cross_source.findings import CrossFindings
+from gendata.gap.cross_source.losses import mean_and_std
+from gendata.gap.report.figures import Line, curve_panel, limits_of
 from gendata.gap.result import GapReport
 from gendata.gap.sections.formatting import colours_of, legend_of, seeds_text
 from gendata.page.blocks import Figure, Section
@@ -34,7 +34,7 @@ def curve_section(report: GapReport, cross: CrossFindings) -> Section:
     caption = f"Mean over {seeds_text(cross.seeds)}; the bands are one standard deviation."
     return Section(
         "How fast they are learnt",
-        [Figure(panels, caption, legend_of(report))],
+        [Figure(panels, legend_of(report), caption=caption)],
         "Images without rare content make an easier task: their curve rises sooner and flattens "
         "sooner.",
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gendata.gap.decomposition import DEFINITIONS, Decomposition
-from gendata.gap.figures import Dots, interval_panel
+from gendata.gap.decomposition.findings import DEFINITIONS, Decomposition
+from gendata.gap.report.figures import Dots, interval_panel
 from gendata.gap.result import CloneFindings, GapReport
 from gendata.gap.sections.formatting import colours_of, number, signed_number
 from gendata.page.blocks import Figure, Row, Section, Table
@@ -44,9 +44,9 @@ def _figure(report: GapReport, found: Mapping[str, Decomposition]) -> Figure:
     reference = [getattr(first.floor, part).gap.value for part in PARTS]
     return Figure(
         [interval_panel("The parts of the gap", PARTS, dots, reference)],
-        "A dot is the figure, the bar its 95% interval; the upright mark is what two random "
-        "halves of the real images give.",
         [(name, colours[name]) for name in found],
+        caption="A dot is the figure, the bar its 95% interval; the upright mark is what two "
+        "random halves of the real images give.",
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gendata.gap.fidelity import DEFINITIONS, Fidelity, Figures
+from gendata.gap.fidelity.findings import DEFINITIONS, Fidelity, Figures
+from gendata.gap.fidelity.published_fid import DEFINITIONS as PUBLISHED
+from gendata.gap.fidelity.published_fid import PublishedFid
 from gendata.gap.measures.intervals import Estimate
-from gendata.gap.published_fid import DEFINITIONS as PUBLISHED
-from gendata.gap.published_fid import PublishedFid
-from gendata.gap.reading import brief, listed
+from gendata.gap.report.reading import brief, listed
 from gendata.gap.result import CloneFindings
 from gendata.gap.sections.formatting import number, share_cell
 from gendata.page.blocks import Block, Cell, Row, Section, Table

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gendata.gap.figures import LABEL_LENGTH
-from gendata.gap.losses import mean_and_std
+from gendata.gap.cross_source.losses import mean_and_std
 from gendata.gap.measures.intervals import Estimate
+from gendata.gap.report.figures import LABEL_LENGTH
 from gendata.gap.result import GapReport
 from gendata.page.blocks import Cell
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from gendata.gap.crossed import DEFINITIONS as CROSS
-from gendata.gap.decomposition import DEFINITIONS as DECOMPOSITION
-from gendata.gap.fidelity import DEFINITIONS as FIDELITY
-from gendata.gap.losses import mean_and_std
-from gendata.gap.memorisation import DEFINITIONS as MEMORISATION
-from gendata.gap.missing import DEFINITIONS as MISSING
-from gendata.gap.reading import judged_by, points, rate_text
+from gendata.gap.cross_source.findings import DEFINITIONS as CROSS
+from gendata.gap.cross_source.losses import mean_and_std
+from gendata.gap.decomposition.findings import DEFINITIONS as DECOMPOSITION
+from gendata.gap.fidelity.findings import DEFINITIONS as FIDELITY
+from gendata.gap.memorisation.findings import DEFINITIONS as MEMORISATION
+from gendata.gap.missing.findings import DEFINITIONS as MISSING
+from gendata.gap.report.reading import judged_by, points, rate_text
 from gendata.gap.result import CloneFindings, GapReport
 from gendata.gap.sections.formatting import average, plus_minus, share_text
-from gendata.gap.worth import DEFINITIONS as WORTH
+from gendata.gap.worth.findings import DEFINITIONS as WORTH
 
 __all__ = ["Headline", "headlines"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gendata.gap.crossed import CrossFindings, CrossLosses, Ends
-from gendata.gap.reading import brief
+from gendata.gap.cross_source.findings import CrossFindings, CrossLosses, Ends
+from gendata.gap.report.reading import brief
 from gendata.gap.result import GapReport
 from gendata.gap.sections.formatting import loss_text, seeds_text
 from gendata.page.blocks import ImageGrid, ImageRow, Section, Strip
@@ -42,7 +42,7 @@ def _grid(report: GapReport, cross: CrossFindings, losses: CrossLosses, title: s
     caption = f"Under each image its loss, mean over {seeds_text(cross.seeds)}."
     if len(rows) < len(report.classes):
         caption += f" The {len(rows)} classes of highest loss; gap.json lists the images of all."
-    return ImageGrid(["lowest loss", "highest loss"], rows, caption, title)
+    return ImageGrid(["lowest loss", "highest loss"], rows, title=title, caption=caption)
 
 
 def _strip(ends: Ends, alt: str) -> Strip:

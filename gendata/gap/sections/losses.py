@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from gendata.gap.crossed import DEFINITIONS, CrossFindings, CrossLosses
-from gendata.gap.figures import Line, loss_panel
-from gendata.gap.losses import LossSpread, mean_and_std
-from gendata.gap.reading import brief
+from gendata.gap.cross_source.findings import DEFINITIONS, CrossFindings, CrossLosses
+from gendata.gap.cross_source.losses import LossSpread, mean_and_std
+from gendata.gap.report.figures import Line, loss_panel
+from gendata.gap.report.reading import brief
 from gendata.gap.result import GapReport
 from gendata.gap.sections.formatting import (
     average,
@@ -37,11 +37,12 @@ def loss_section(report: GapReport, cross: CrossFindings) -> Section:
     colours = colours_of(report)
     figure = Figure(
         [_panel(cross, clone, colours) for clone in cross.clone_under_real],
-        "Filled: the clone's images under classifiers trained on the real ones. Outlined: the "
-        "real images under classifiers trained on the clone. Both in the same bins, five a "
-        "decade, with a bin at either end for everything beyond; heights are shares of images.",
         legend_of(report),
-        {shown: DEFINITIONS[name] for name, shown in _NAMES.items()},
+        caption="Filled: the clone's images under classifiers trained on the real ones. "
+        "Outlined: the real images under classifiers trained on the clone. Both in the same "
+        "bins, five a decade, with a bin at either end for everything beyond; heights are shares "
+        "of images.",
+        definitions={shown: DEFINITIONS[name] for name, shown in _NAMES.items()},
     )
     by_class = [_class_table(report, cross, clone) for clone in cross.clone_under_real]
     by_class[0] = replace(by_class[0], definitions={"Asymmetry": DEFINITIONS["asymmetry"]})

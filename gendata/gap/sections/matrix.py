@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gendata.gap.crossed import DEFINITIONS, CrossFindings
-from gendata.gap.losses import mean_and_std
-from gendata.gap.reading import listed
+from gendata.gap.cross_source.findings import DEFINITIONS, CrossFindings
+from gendata.gap.cross_source.losses import mean_and_std
+from gendata.gap.report.reading import listed
 from gendata.gap.result import GapReport
 from gendata.gap.sections.formatting import colours_of, plus_minus, seeds_text
 from gendata.page.blocks import Cell, Row, Section, Table
@@ -35,8 +35,8 @@ def matrix_section(report: GapReport, cross: CrossFindings) -> Section:
         rows,
         "trained on",
         "tested on",
-        _caption(report, cross),
-        {"The gap": DEFINITIONS["gap"]},
+        caption=_caption(report, cross),
+        definitions={"The gap": DEFINITIONS["gap"]},
     )
     return Section(
         "Trained here, tested there",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from gendata.gap.measures.intervals import Estimate
 from gendata.gap.measures.shares import ComparedShare
-from gendata.gap.memorisation import DEFINITIONS, Memorisation, memorisation_sentence
-from gendata.gap.reading import brief
+from gendata.gap.memorisation.findings import DEFINITIONS, Memorisation, memorisation_sentence
+from gendata.gap.report.reading import brief
 from gendata.gap.result import CloneFindings
 from gendata.gap.sections.formatting import share_cell
 from gendata.page.blocks import Block, ImagePair, ImagePairs, Row, Section, Table, Text
@@ -101,7 +101,7 @@ def _pairs(name: str, clone: CloneFindings, found: Memorisation) -> ImagePairs:
     )
     return ImagePairs(
         pairs,
-        f"The most suspicious pairs: {brief(name)}",
-        f"Left the clone's image, right the real one that it is close to.{more} gap.json lists "
-        "their rows and distances.",
+        title=f"The most suspicious pairs: {brief(name)}",
+        caption="Left the clone's image, right the real one that it is close to."
+        f"{more} gap.json lists their rows and distances.",
     )

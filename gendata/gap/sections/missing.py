@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from gendata.gap.missing import DEFINITIONS, Missing, MissingGroup
-from gendata.gap.reading import brief
+from gendata.gap.missing.findings import DEFINITIONS, Missing
+from gendata.gap.missing.groups import MissingGroup
+from gendata.gap.report.reading import brief
 from gendata.gap.result import CloneFindings
 from gendata.gap.sections.formatting import share_cell, share_text
 from gendata.page.blocks import Cell, ImageGrid, ImageRow, Row, Section, Strip, Table
@@ -108,9 +109,9 @@ def _grid(title: str, groups: Sequence[MissingGroup], images: Sequence[Examples]
     return ImageGrid(
         ["real, uncovered", "the clone's nearest to each"],
         rows,
-        "Examples of each group of like real images, the most typical uncovered one first; the "
-        "groups in which most is missing beyond chance come first.",
-        f"What is missing: {title}",
+        title=f"What is missing: {title}",
+        caption="Examples of each group of like real images, the most typical uncovered one "
+        "first; the groups in which most is missing beyond chance come first.",
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gendata.gap.advice import Advice
-from gendata.gap.reading import brief
+from gendata.gap.advice.rules import Advice
+from gendata.gap.report.reading import brief
 from gendata.gap.result import GapReport
 from gendata.gap.sections.formatting import colours_of, count_of
 from gendata.gap.sections.headlines import Headline, headlines

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gendata.gap.figures import Line, curve_panel
-from gendata.gap.losses import mean_and_std
+from gendata.gap.cross_source.losses import mean_and_std
 from gendata.gap.measures.exchange import Prediction
-from gendata.gap.reading import brief, rate_text
+from gendata.gap.report.figures import Line, curve_panel
+from gendata.gap.report.reading import brief, rate_text
 from gendata.gap.result import CloneFindings, GapReport
 from gendata.gap.sections.formatting import colours_of, legend_of, number, seeds_text, signed
-from gendata.gap.worth import DEFINITIONS, LearningCurve, Worth, worth_sentence
+from gendata.gap.worth.findings import DEFINITIONS, LearningCurve, Worth, worth_sentence
 from gendata.page.blocks import Cell, Figure, Panel, Row, Section, Table, Text
 
 __all__ = ["worth_section"]
@@ -58,7 +58,7 @@ def _figure(report: GapReport, found: Mapping[str, Worth]) -> Figure:
         f"{first.test_images:,} real images{held_out}. {first.trainings} trainings of "
         f"{first.steps:,} steps."
     )
-    return Figure([panel], caption, legend_of(report))
+    return Figure([panel], legend_of(report), caption=caption)
 
 
 def _line(name: str, curve: LearningCurve, colour: int) -> Line:

@@ -2,11 +2,7 @@ import numpy as np
 import pytest
 
 from gendata.errors import GendataError
-from gendata.gap.measures.appearance import (
-    STATISTICS,
-    low_level_statistics,
-    measure_appearance,
-)
+from gendata.gap.measures.appearance import STATISTICS, low_level_statistics, measure_appearance
 
 
 def textured(count, seed=0, side=16):

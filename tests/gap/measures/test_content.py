@@ -69,13 +69,45 @@ def test_groups_lie_within_classes_and_follow_the_features():
         kinds = np.arange(count) % 4
         return centers[kinds] + generator.normal(scale=0.3, size=(count, 2)), kinds
 
-    (real, kinds), (synthetic, synthetic_kinds) = blobs(80), blobs(80)
+    (real, kinds), (synthetic, synthetic_kinds) = blobs(24), blobs(24)
     found = groups_within_classes(real, synthetic, kinds // 2, synthetic_kinds // 2)
     together = np.concatenate(found)
     for group in np.unique(together):
         members = np.concatenate([kinds, synthetic_kinds])[together == group]
         assert len(set(members)) == 1
     assert set(together) == set(range(4))
+
+
+def two_modes(per_class, kept, seed, classes=4):
+    """Features and labels of classes far apart, each of two modes or of the first alone."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(classes * per_class) % classes
+    mode = np.arange(len(labels)) // classes % kept
+    centers = np.random.default_rng(99).normal(size=(classes, 2, 16))
+    centers *= 6 / np.linalg.norm(centers, axis=2, keepdims=True)
+    values = generator.normal(size=(len(labels), 16)) + centers[labels, mode]
+    return values + 10 * np.eye(16)[labels], labels
+
+
+@pytest.mark.parametrize("per_class", [12, 27])
+def test_a_lost_mode_is_seen_in_small_classes_too(per_class):
+    """Half of each class is gone; as many other images of both modes lack nothing."""
+    lost, none = [], []
+    for seed in range(6):
+        real, labels = two_modes(per_class, 2, seed)
+        for kept, found in ((1, lost), (2, none)):
+            values, others = two_modes(per_class, kept, seed + 50)
+            groups = groups_within_classes(real, values, labels, others)
+            found.append(measure_content(*groups, seed=seed).gap)
+    assert np.mean([gap.value for gap in lost]) == pytest.approx(0.5, abs=0.1)
+    assert all(gap.low > 0.1 for gap in lost)
+    assert np.mean([gap.value for gap in none]) < 0.05
+
+
+def test_classes_of_a_handful_are_one_group():
+    real, labels = two_modes(9, 2, 0)
+    found = groups_within_classes(real, real, labels, labels)
+    assert (found[0] == labels).all()
 
 
 def test_classes_that_one_set_lacks_have_groups_of_their_own():

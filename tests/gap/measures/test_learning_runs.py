@@ -8,7 +8,7 @@ SIZES = [10, 100]
 
 
 def drawn_runs(generator, difficulty, disagreement, spread, seeds=3, sizes=SIZES):
-    """Classifiers of 30 and 15 % error: `spread` between seeds, `disagreement` about images."""
+    """Classifiers of 30 and 15% error: `spread` between seeds, `disagreement` about images."""
     limits = 1 - np.array([0.3, 0.15])[: len(sizes)] * (
         1 + spread * generator.standard_normal((seeds, len(sizes)))
     )

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gendata.gap.measures.exchange import Equivalent
-from gendata.gap.report import gap_page, gap_sections
+from gendata.gap.report.page import gap_page, gap_sections
 from gendata.gap.result import GapReport, Source
 from gendata.gap.sections import headlines
 from gendata.gap.sections.losses import loss_section

@@ -1,0 +1,1 @@
+"""What to do about the gap, and what that leans on."""

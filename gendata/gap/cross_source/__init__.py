@@ -1,0 +1,1 @@
+"""Who classifies whose images rightly: classifiers of each source, shown the other's."""

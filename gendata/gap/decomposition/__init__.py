@@ -1,0 +1,1 @@
+"""Whether the gap is one of appearance, of quality or of content."""

@@ -1,0 +1,1 @@
+"""Whether the images look real, and whether all real ones are covered."""

@@ -1,0 +1,1 @@
+"""Whether real images are repeated."""

@@ -1,0 +1,1 @@
+"""Which real images the clone does not cover."""

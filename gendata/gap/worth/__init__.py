@@ -1,0 +1,1 @@
+"""How many real images a synthetic one replaces."""
