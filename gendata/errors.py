@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,14 +44,25 @@ class UnusableImages(GendataError):
     """Some images of a batch cannot be used; the others are kept here.
 
     Args:
-        reason: one word for the reject report, such as "nan" or "withheld".
+        reason: one word for the reject report, such as "nan" or "withheld"; or one for each
+            unusable image, by its row.
         images: uint8 (B, 3, H, W); the unusable ones hold zeros.
         bad: bool (B,), which ones are unusable.
+
+    Attributes:
+        reasons: why, by row.
+        reason: all of them in one text.
     """
 
-    def __init__(self, reason: str, images: Tensor, bad: Tensor) -> None:
+    def __init__(self, reason: str | Mapping[int, str], images: Tensor, bad: Tensor) -> None:
+        if isinstance(reason, str):
+            self.reasons = {row: reason for row in bad.nonzero().flatten().tolist()}
+            self.reason = reason
+        else:
+            self.reasons = dict(reason)
+            self.reason = ", ".join(sorted(set(reason.values())))
+        self.images, self.bad = images, bad
         super().__init__(
-            f"{int(bad.sum())} of {len(bad)} images are unusable ({reason})",
+            f"{int(bad.sum())} of {len(bad)} images are unusable ({self.reason})",
             do="draw with other seeds, or use draw_clone, which counts and replaces them",
         )
-        self.reason, self.images, self.bad = reason, images, bad

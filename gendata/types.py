@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from torch import Tensor
 
     from gendata.training.learner import Learner
@@ -16,6 +17,8 @@ __all__ = [
     "Batch",
     "Card",
     "Classifier",
+    "Described",
+    "DescribingSampler",
     "Examples",
     "FiniteSampler",
     "Images",
@@ -93,6 +96,42 @@ class FiniteSampler(Sampler, Protocol):
     """A sampler over a finite set: the seeds are row numbers, the labels are known beforehand."""
 
     labels: np.ndarray  # (N,) int64
+
+
+class Described(NamedTuple):
+    """A batch with what its sampler says of each image.
+
+    Attributes:
+        images: uint8 (B, 3, H, W); the unusable ones hold zeros.
+        columns: B rows of the sampler's columns; None where it has none.
+        unusable: why an image cannot be used, one word for the reject report, by row.
+    """
+
+    images: Tensor
+    columns: pa.Table | None
+    unusable: Mapping[int, str]
+
+
+@runtime_checkable
+class DescribingSampler(Sampler, Protocol):
+    """A sampler that knows more of an image than its pixels: a clone stores that in columns.
+
+    An image and its columns depend on label and seed alone, to the bit, whatever else is in the
+    batch. So its batches are never filled up with spare attempts.
+
+    Attributes:
+        columns: names and types of what it says, none of them a clone's own. A struct of `bytes`
+            and `path` is an image, as in a clone's column `image`.
+        free_options: options of it that change no image, such as a number of processes; a clone
+            does not record them.
+    """
+
+    columns: pa.Schema
+    free_options: Collection[str]
+
+    def sample_described(self, labels: Tensor | None, seeds: Tensor) -> Described:
+        """Draws what `sample` draws, and describes it; unusable images raise nothing here."""
+        ...
 
 
 class Classifier(Protocol):

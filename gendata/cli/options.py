@@ -30,6 +30,7 @@ __all__ = [
     "out_option",
     "seed_option",
     "settings_option",
+    "slot_options",
     "strict_option",
     "with_flags",
 ]
@@ -196,42 +197,76 @@ def judging_options(
     return add
 
 
+per_class_option = click.option(
+    "--per-class", type=click.IntRange(1), required=True, help="Images of each class."
+)
+
+
+def filling_options(
+    batch_size: int = 64, shard_size: int = 2048
+) -> tuple[Callable[[Any], Any], ...]:
+    """Which slots a clone has, and how they are filled.
+
+    Args:
+        batch_size: the default.
+        shard_size: the default.
+    """
+    return (
+        seed_option,
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1),
+            default=batch_size,
+            show_default=True,
+            help="Images a batch.",
+        ),
+        click.option(
+            "--shard-size",
+            type=click.IntRange(1),
+            default=shard_size,
+            show_default=True,
+            help="Images a file.",
+        ),
+        click.option(
+            "--attempts",
+            type=click.IntRange(1),
+            default=100,
+            show_default=True,
+            help="Most attempts per image, before its class counts as impossible to fill.",
+        ),
+        click.option("--short", is_flag=True, help="Leave such a class short, rather than stop."),
+        click.option("--extend", is_flag=True, help="Allow more per class than the folder holds."),
+        click.option(
+            "--classes",
+            multiple=True,
+            metavar="CLASS",
+            help="Draw this class, by name or label; repeat.",
+        ),
+    )
+
+
 # What `sample` draws with, and `doctor` examines beforehand.
 DRAWING: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--per-class", type=click.IntRange(1), required=True, help="Images of each class."
-    ),
+    per_class_option,
     judging_options(
         threshold=0.8,
         label="Whose label counts; agree where the sampler knows classes, classifier elsewhere.",
     ),
-    seed_option,
-    batch_size_option,
-    click.option(
-        "--shard-size",
-        type=click.IntRange(1),
-        default=2048,
-        show_default=True,
-        help="Images a file.",
-    ),
-    click.option(
-        "--attempts",
-        type=click.IntRange(1),
-        default=100,
-        show_default=True,
-        help="Most attempts per image, before its class counts as impossible to fill.",
-    ),
-    click.option("--short", is_flag=True, help="Leave such a class short, rather than stop."),
-    click.option("--extend", is_flag=True, help="Allow more per class than the folder holds."),
-    click.option(
-        "--classes",
-        multiple=True,
-        metavar="CLASS",
-        help="Draw this class, by name or label; repeat.",
-    ),
+    *filling_options(),
     settings_option("sampler", "steps=50"),
     sampler_flags,
 )
+
+
+def slot_options(batch_size: int, shard_size: int) -> Callable[[F], F]:
+    """The options that say which slots a clone has, with defaults of their own."""
+
+    def add(function: F) -> F:
+        for option in reversed((per_class_option, *filling_options(batch_size, shard_size))):
+            function = option(function)
+        return function
+
+    return add
 
 
 def drawing_options(function: F) -> F:

@@ -28,6 +28,8 @@ SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
     ("init", str, "random", "random, imagenet or a weights file."),
     ("tap", str, "last", "Layer whose pooled output are the student's features."),
     ("epochs", click.IntRange(1), "40", "Passes over the first source."),
+    ("iterations", click.IntRange(1), "epochs passes", "Updates in all; epochs then are parts."),
+    ("repeat", bool, "True", "Whether a synthetic image may come again; if not, one pass."),
     ("batch-size", click.IntRange(1), "128", "Images a step, all processes together."),
     ("real-batch-size", click.IntRange(1), "batch size", "Real images a step."),
     ("real-order", click.Choice(["shuffle", "balanced"]), "shuffle", "Draw of real images."),
@@ -37,7 +39,7 @@ SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
     ("weight-decay", click.FloatRange(0), "0.0", "Weight decay."),
     (
         "augment",
-        click.Choice(["none", "crop", "flip", "crop-flip", "weak", "strong"]),
+        click.Choice(["none", "crop", "flip", "crop-flip", "weak", "strong", "strong-blur"]),
         "crop-flip",
         "Augmentation.",
     ),

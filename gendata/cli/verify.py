@@ -66,4 +66,6 @@ def _text(clone: str, result: dict[str, Any]) -> str:
             f"{redrawn['identical_values']:.4%} of values identical, largest difference "
             f"{redrawn['largest_difference']} of 255"
         )
+        for name, count in redrawn.get("changed_columns", {}).items():
+            lines.append(f"  column {name}: {count} rows differ")
     return "\n".join([*lines, "ok" if result["ok"] else "not ok"])

@@ -3,7 +3,8 @@
 The seed of an attempt depends on the run's seed, the class, the ordinal and the attempt alone, so
 no shard waits for another. Every batch has the same size, because kernels round differently for
 other shapes: where too few slots are open, it is filled up with attempts that are only needed if
-the ones before them fail. An attempt after the accepted one is never counted.
+the ones before them fail. (Not so for a sampler whose images do not depend on their batch.) An
+attempt after the accepted one is never counted.
 """
 
 from __future__ import annotations
@@ -77,10 +78,10 @@ class Slot:
 class Queue:
     """Hands out attempts, oldest slots first, in batches of one size."""
 
-    def __init__(self, shards: Sequence[Shard], classes: ClassTable, batch_size: int) -> None:
+    def __init__(self, shards: Sequence[Shard], run: AttemptRun) -> None:
         self.shards = deque(shards)
-        self.classes = classes
-        self.batch_size = batch_size
+        self.classes, self.drawer = run.classes, run.drawer
+        self.batch_size = run.batch_size
         self.waiting: deque[Slot] = deque()
         self.open: list[OpenShard] = []
 
@@ -91,7 +92,8 @@ class Queue:
         count = min(self.batch_size, len(self.waiting))
         slots = [self.waiting.popleft() for _ in range(count)]
         batch = []
-        for slot in islice(cycle(slots), self.batch_size):
+        size = self.batch_size if self.drawer.fills_batches else count
+        for slot in islice(cycle(slots), size):
             batch.append((slot, slot.drawn))
             slot.drawn += 1
         return batch
@@ -106,7 +108,9 @@ class Queue:
 
     def _open(self, shard: Shard) -> None:
         home = OpenShard(
-            shard, Rows(self.classes.chosen_names), open_slots=shard.end - shard.first
+            shard,
+            Rows(self.classes.chosen_names, self.drawer.columns),
+            open_slots=shard.end - shard.first,
         )
         self.open.append(home)
         for number in range(shard.first, shard.end):
@@ -124,7 +128,7 @@ def fill_shards(
     Raises:
         GendataError: a slot had no accepted attempt, and the run may not leave it empty.
     """
-    queue = Queue(shards, run.classes, run.batch_size)
+    queue = Queue(shards, run)
     while batch := queue.take():
         asked = np.array([slot.label for slot, _ in batch], dtype=np.int64)
         seeds = np.array(
@@ -185,6 +189,7 @@ def _gather(
                 confidence=drawn.verdicts.confidence[rows],
                 probabilities=drawn.verdicts.probabilities[rows],
                 encoded=writer.encode(drawn.pixels[rows]),
+                described=drawn.described(rows),
             )
         )
 

@@ -48,9 +48,17 @@ def dataset_card(run: Run, report: dict[str, Any]) -> str:
         "`image` (PNG), `label`, `key` (class and ordinal), `seed` and `conditioned_label` (what "
         "the sampler was given; -1: no class), `confidence` and `probabilities` (the filter's; a "
         "stricter threshold is a condition on them), `sha256` (of the raw RGB pixels). "
-        "`rejects.json` counts refused attempts by class and reason.",
+        "`rejects.json` counts refused attempts by class and reason." + _described(run),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _described(run: Run) -> str:
+    columns = run.settings["sampler"].get("columns")
+    if not columns:
+        return ""
+    names = ", ".join(f"`{name}`" for name in columns)
+    return f" What the sampler says of each image: {names}."
 
 
 def _kept_by(run: Run) -> str:

@@ -30,6 +30,7 @@ from gendata.clone.run_file import Run, read_run
 from gendata.clone.source import Source
 from gendata.clone.threads import dividing_threads
 from gendata.clone.trial import Trial, draw_trial, expected_acceptance, expected_draws
+from gendata.clone.units import byte_size, duration, short
 from gendata.clone.work import wanted_run
 from gendata.errors import GendataError
 from gendata.files import is_temporary
@@ -100,6 +101,8 @@ def _findings(wish: Wish) -> Iterator[Finding]:
     yield _device(wish)
     sampler, found = _load("sampler", wish.source.reference, wish.source.sampler)
     yield found
+    if (engine := getattr(sampler, "engine", None)) is not None:
+        yield Finding("engine", OK, engine)
     judge: ConfidenceFilter | None = None
     if wish.source.judge is not None:
         judge, found = _load("filter", wish.source.judge, wish.source.filter)
@@ -161,7 +164,7 @@ def _load(kind: str, reference: str, load: Any) -> tuple[Any, Finding]:
     path = Path(reference if Path(reference).exists() else reference.partition(":")[2])
     if path.name and path.exists():
         figures["bytes"] = size_of(path)
-        text += f", {_bytes(size_of(path))}"
+        text += f", {byte_size(size_of(path))}"
     if not card.sha256:
         text += ", no digest: another file in its place would not be noticed"
         return loaded, Finding(kind, WARNING, text, figures)
@@ -274,12 +277,12 @@ def _memory(wish: Wish, trial: Trial) -> Finding:
     free, peak = available_memory(), peak_memory()
     shards = int(HELD_SHARDS * wish.shard_size * trial.held_bytes)
     figures = {"available": free, "peak_so_far": peak, "shards": shards}
-    text = f"{_bytes(shards)} for open shards"
-    text += f", {_bytes(peak)} at the trial's peak" if peak is not None else ""
-    text += f", {_bytes(free)} available" if free is not None else ""
+    text = f"{byte_size(shards)} for open shards"
+    text += f", {byte_size(peak)} at the trial's peak" if peak is not None else ""
+    text += f", {byte_size(free)} available" if free is not None else ""
     if torch.cuda.is_available():
         figures["accelerator_peak"] = torch.cuda.max_memory_allocated()
-        text += f"; {_bytes(torch.cuda.max_memory_allocated())} on the accelerator"
+        text += f"; {byte_size(torch.cuda.max_memory_allocated())} on the accelerator"
     if free is not None and shards > 0.8 * free:
         text += ": choose a smaller --shard-size"
         return Finding("memory", PROBLEM if shards > free else WARNING, text, figures)
@@ -302,9 +305,9 @@ def _time(wish: Wish, subject: Subject, trial: Trial) -> Finding:
         "shards": shards,
     }
     text = (
-        f"{plan.slots:,} images from about {draws:,.0f} draws at {_short(trial.rate)} a second "
-        f"({trial.timed} timed): {_duration(seconds)} on one machine like this, "
-        f"{_duration(shared)} on {wish.jobs}"
+        f"{plan.slots:,} images from about {draws:,.0f} draws at {short(trial.rate)} a second "
+        f"({trial.timed} timed): {duration(seconds)} on one machine like this, "
+        f"{duration(shared)} on {wish.jobs}"
     )
     if (load := busy()) is not None:
         figures["load"] = load
@@ -328,9 +331,10 @@ def _disk(wish: Wish, subject: Subject, trial: Trial) -> Finding:
     there = size_of(folder) if wish.out and folder.is_dir() else 0
     free, needed = free_disk(folder), max(0.0, peak - there)
     figures = {"bytes": round(size), "needed": round(needed), "free": free}
-    text = f"{_bytes(size)} in {len(plan.shards()):,} files ({_bytes(trial.row_bytes)} an image)"
-    text += f", {_bytes(peak)} while it is drawn" if peak > size else ""
-    text += f"; {_bytes(free)} free at {folder}"
+    text = f"{byte_size(size)} in {len(plan.shards()):,} files"
+    text += f" ({byte_size(trial.row_bytes)} an image)"
+    text += f", {byte_size(peak)} while it is drawn" if peak > size else ""
+    text += f"; {byte_size(free)} free at {folder}"
     level = PROBLEM if needed > free else WARNING if needed > 0.8 * free else OK
     return Finding("disk", level, text, figures)
 
@@ -348,23 +352,3 @@ def _wanted(wish: Wish, subject: Subject) -> Run:
 def _line(error: Exception) -> str:
     """An error in one line."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _short(value: float) -> str:
-    """Three digits, or all before the point."""
-    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
-
-
-def _bytes(count: float) -> str:
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1023.5:
-            return f"{_short(count)} {unit}"
-        count /= 1024
-    return f"{_short(count)} TiB"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * length:
-            return f"{_short(seconds / length)} {unit}"
-    return f"{_short(seconds)} seconds"

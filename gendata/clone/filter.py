@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,8 +75,12 @@ class Judge:
     columns: Sequence[int]
     chosen: Sequence[int]
 
-    def judge(self, images: Tensor, asked: np.ndarray, bad: np.ndarray, why: str) -> Verdicts:
-        """Judges images (B, 3, H, W) asked for as labels (B,), where not `bad` (B,)."""
+    def judge(self, images: Tensor, asked: np.ndarray, unusable: Mapping[int, str]) -> Verdicts:
+        """Judges images (B, 3, H, W) asked for as labels (B,).
+
+        Those that are unusable, by row, are refused for the reason that is given.
+        """
+        bad = np.isin(np.arange(len(asked)), list(unusable))
         labels = asked.copy()
         reasons = np.full(len(asked), KEPT, dtype=object)
         confidence = np.full(len(asked), np.nan, dtype=np.float32)
@@ -90,7 +94,8 @@ class Judge:
                 reasons[predicted != asked] = "disagreement"
             reasons[~(confidence > np.float32(self.filter.threshold))] = "low-confidence"
         reasons[(reasons == KEPT) & ~np.isin(labels, self.chosen)] = "other-class"
-        reasons[bad] = why
+        for row, reason in unusable.items():
+            reasons[row] = reason
         return Verdicts(labels, reasons, confidence, probabilities)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from gendata.clone.drawing import Drawer, knows_conditions
+from gendata.clone.drawing import Drawer, columns_of, knows_conditions
 from gendata.clone.filter import ConfidenceFilter, Judge, match_columns
 from gendata.clone.plan import ClassTable, choose_classes
+from gendata.clone.rows import column_types, schema
 from gendata.clone.run_file import json_values
 from gendata.errors import GendataError
 from gendata.types import FiniteSampler, Sampler
@@ -57,18 +58,7 @@ def prepare(
     table = choose_classes(names, classes)
     judge = Judge(confidence_filter, label, columns, table.chosen)
     settings = {
-        "sampler": {
-            "name": sampler.name,
-            # Trust in a program and leave to download are given by a person, each time; a clone
-            # may come from anybody.
-            "options": {
-                key: each
-                for key, each in sampler_options.items()
-                if key not in ("trust", "download")
-            },
-            "sha256": sampler.card.sha256,
-            "settings": dict(sampler.card.settings),
-        },
+        "sampler": _sampler_settings(sampler, sampler_options),
         "classes": {"names": list(table.names), "chosen": list(table.chosen)},
         "filter": _filter_settings(confidence_filter, label),
     }
@@ -127,6 +117,22 @@ def _names(
     theirs = classifier.classes if classifier.classes is not None else range(outputs)
     names = [str(name) for name in (theirs if sampler.classes is None else sampler.classes)]
     return names, match_columns(classifier, outputs, names)
+
+
+def _sampler_settings(sampler: Sampler, options: Mapping[str, Any]) -> dict[str, Any]:
+    # Trust in a program and leave to download are given by a person, each time; a clone may come
+    # from anybody.
+    unrecorded = {"trust", "download", *getattr(sampler, "free_options", ())}
+    settings = {
+        "name": sampler.name,
+        "options": {key: each for key, each in options.items() if key not in unrecorded},
+        "sha256": sampler.card.sha256,
+        "settings": dict(sampler.card.settings),
+    }
+    if (columns := columns_of(sampler)) is not None:
+        schema([], columns)  # refuses columns that cannot be stored, before anything is drawn
+        settings["columns"] = column_types(columns)
+    return settings
 
 
 def _filter_settings(

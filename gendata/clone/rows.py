@@ -11,13 +11,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gendata.errors import GendataError
 from gendata.images.places import Place
 from gendata.images.row_groups import open_parquet
 
-__all__ = ["Encoded", "RowGroup", "Rows", "read_note", "read_rows", "write_table"]
+__all__ = [
+    "Encoded",
+    "RowGroup",
+    "Rows",
+    "column_types",
+    "read_note",
+    "read_rows",
+    "schema",
+    "write_table",
+]
 
 ROWS_PER_GROUP = 256  # what a reader must decode to reach one image
 NOTE = b"gendata"
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 Encoded = tuple[list[bytes], list[str]]
 """PNG files and pixel digests of a batch, as `png.encode_batch` returns them."""
@@ -35,6 +46,7 @@ class RowGroup(NamedTuple):
         confidence: (B,) float32.
         probabilities: (B, K) float32.
         encoded: files and digests, once the background thread has made them.
+        described: B rows of what the sampler says of the images; None where it says nothing.
     """
 
     order: np.ndarray
@@ -45,6 +57,7 @@ class RowGroup(NamedTuple):
     confidence: np.ndarray
     probabilities: np.ndarray
     encoded: Future[Encoded]
+    described: pa.Table | None = None
 
 
 class Rows:
@@ -52,10 +65,11 @@ class Rows:
 
     Args:
         class_names: names behind the labels.
+        described: columns of what the sampler says of its images; None where it says nothing.
     """
 
-    def __init__(self, class_names: list[str]) -> None:
-        self.class_names = class_names
+    def __init__(self, class_names: list[str], described: pa.Schema | None = None) -> None:
+        self.class_names, self.schema = class_names, schema(class_names, described)
         self.groups: list[RowGroup] = []
 
     def add(self, group: RowGroup) -> None:
@@ -65,7 +79,7 @@ class Rows:
     def table(self) -> pa.Table:
         """Waits for the images and returns all rows by ascending order number."""
         if not self.groups:
-            return schema(self.class_names).empty_table()
+            return self.schema.empty_table()
         encoded = [group.encoded.result() for group in self.groups]
         files = [file for batch, _ in encoded for file in batch]
         digests = [digest for _, batch in encoded for digest in batch]
@@ -84,17 +98,33 @@ class Rows:
             "confidence": self._joined("confidence")[at],
             "probabilities": _lists(self._joined("probabilities")[at]),
             "sha256": [digests[row] for row in at],
+            **self._described(at),
         }
-        return pa.table(columns, schema=schema(self.class_names))
+        return pa.table(columns, schema=self.schema)
 
     def _joined(self, column: str) -> np.ndarray:
         return np.concatenate([getattr(group, column) for group in self.groups])
 
+    def _described(self, at: np.ndarray) -> dict[str, pa.ChunkedArray]:
+        tables = [group.described for group in self.groups if group.described is not None]
+        if not tables:
+            return {}
+        table = pa.concat_tables(tables).take(pa.array(at))
+        return dict(zip(table.column_names, table.columns, strict=True))
 
-def schema(class_names: list[str]) -> pa.Schema:
-    """Columns of a clone, described in the metadata as Hugging Face `datasets` reads it."""
-    columns = {
-        "image": (pa.struct({"bytes": pa.binary(), "path": pa.string()}), {"_type": "Image"}),
+
+def schema(class_names: list[str], described: pa.Schema | None = None) -> pa.Schema:
+    """Columns of a clone, described in the metadata as Hugging Face `datasets` reads it.
+
+    Args:
+        class_names: names behind the labels.
+        described: further columns, of what the sampler says of its images.
+
+    Raises:
+        GendataError: one of those has the name of a clone's own, or a type of no known feature.
+    """
+    columns: dict[str, tuple[pa.DataType, dict[str, Any]]] = {
+        "image": (IMAGE, {"_type": "Image"}),
         "label": (pa.int64(), {"names": class_names, "_type": "ClassLabel"}),
         "key": (pa.string(), _value("string")),
         "seed": (pa.int64(), _value("int64")),
@@ -106,11 +136,20 @@ def schema(class_names: list[str]) -> pa.Schema:
         ),
         "sha256": (pa.string(), _value("string")),
     }
+    for field in described or ():
+        if field.name in columns:
+            raise GendataError(f"a sampler cannot describe its images in '{field.name}'")
+        columns[field.name] = (field.type, _feature(field))
     features = {name: feature for name, (_, feature) in columns.items()}
     return pa.schema(
         [(name, kind) for name, (kind, _) in columns.items()],
         metadata={b"huggingface": json.dumps({"info": {"features": features}}).encode()},
     )
+
+
+def column_types(described: pa.Schema) -> dict[str, str]:
+    """Names and types of a sampler's columns, as `run.json` holds them."""
+    return {field.name: _type_name(field.type) for field in described}
 
 
 def write_table(file: BinaryIO, table: pa.Table, note: dict[str, Any]) -> None:
@@ -142,6 +181,25 @@ def _lists(values: np.ndarray) -> pa.Array:
     count, length = values.shape
     offsets = np.arange(count + 1, dtype=np.int32) * np.int32(length)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+
+
+def _type_name(kind: pa.DataType) -> str:
+    """Names a type; parquet files call the items of a list otherwise than memory does."""
+    if kind.equals(IMAGE):
+        return "image"
+    return f"list<{_type_name(kind.value_type)}>" if pa.types.is_list(kind) else str(kind)
+
+
+def _feature(field: pa.Field) -> dict[str, Any]:
+    """What Hugging Face `datasets` calls a type."""
+    kind = field.type
+    if kind.equals(IMAGE):
+        return {"_type": "Image"}
+    if pa.types.is_list(kind):
+        return {"feature": _feature(kind.value_field), "_type": "Sequence"}
+    if pa.types.is_nested(kind):
+        raise GendataError(f"the column '{field.name}' cannot be stored", found=kind)
+    return _value({"float": "float32", "double": "float64"}.get(str(kind), str(kind)))
 
 
 def _value(kind: str) -> dict[str, str]:

@@ -189,7 +189,7 @@ def draw_range(run: DrawRun, folder: Path, number: int, writer: BackgroundWriter
     first, end = number * run.range_size, (number + 1) * run.range_size
     if run.order is not None:
         end = min(end, len(run.order))
-    rows = Rows(run.classes.chosen_names)
+    rows = Rows(run.classes.chosen_names, run.drawer.columns)
     note: dict[str, Any] = {"range": number, "labels": [], "reasons": []}
     positions = {label: position for position, label in enumerate(run.classes.chosen)}
     for start in range(first, end, run.batch_size):
@@ -212,6 +212,7 @@ def draw_range(run: DrawRun, folder: Path, number: int, writer: BackgroundWriter
                 confidence=verdicts.confidence[kept],
                 probabilities=verdicts.probabilities[kept],
                 encoded=writer.encode(drawn.pixels[kept]),
+                described=drawn.described(kept),
             )
         )
     writer.write(run.path(folder, number), rows, note)

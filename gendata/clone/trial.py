@@ -129,7 +129,8 @@ def _draw(
     """Draws one batch, counts its outcomes and starts to encode it."""
     draws = np.arange(number * batch_size, (number + 1) * batch_size)
     asked, seeds = _ask(subject, seed, draws)
-    pixels, verdicts = subject.drawer.draw(asked, seeds)
+    drawn = subject.drawer.draw(asked, seeds)
+    verdicts = drawn.verdicts
     for label, reason in zip(verdicts.labels.tolist(), verdicts.reasons, strict=True):
         outcomes.add(label, reason)
     return RowGroup(
@@ -140,7 +141,8 @@ def _draw(
         asked=asked,
         confidence=verdicts.confidence,
         probabilities=verdicts.probabilities,
-        encoded=writer.encode(pixels),
+        encoded=writer.encode(drawn.pixels),
+        described=drawn.columns,
     )
 
 
@@ -159,7 +161,7 @@ def _ask(subject: Subject, seed: int, numbers: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _file_size(subject: Subject, groups: list[RowGroup]) -> int:
-    rows, file = Rows(subject.classes.chosen_names), io.BytesIO()
+    rows, file = Rows(subject.classes.chosen_names, subject.drawer.columns), io.BytesIO()
     for group in groups:
         rows.add(group)
     write_table(file, rows.table(), {})

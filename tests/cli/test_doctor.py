@@ -199,15 +199,6 @@ def test_machine_says_what_it_has(tmp_path):
     assert (machine_module.available_memory() or 1) > 0
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.1234, "0.123 seconds"), (100, "100 seconds"), (5400, "90 minutes"), (7200, "2 hours")]
-    + [(10**6, "11.6 days"), (10**8 * 2, "2,315 days")],
-)
-def test_durations(seconds, text):
-    assert doctor_module._duration(seconds) == text
-
-
 def test_help_ends_with_two_examples():
     text = run("doctor", "--help").stdout
     assert text.split("Examples:")[1].split("Options:")[0].count("gendata doctor ") == 2

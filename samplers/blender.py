@@ -1,0 +1,377 @@
+"""Objects rendered by Blender as a sampler: a label is a class of objects, a seed is a scene.
+
+A seed decides every factor of its image: object, pose, material, light, camera and background. The
+work is done by processes of their own, so that nothing a mesh does to Blender ends the run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from gendata.assets import described
+from gendata.errors import GendataError, UnusableImages
+from gendata.registry import samplers
+from gendata.render.backgrounds import Photos, composite, open_photos
+from gendata.render.blender import Blender, find_blender
+from gendata.render.draw_parameters import draw_parameters
+from gendata.render.factor_table import FACTORS
+from gendata.render.factors import Factors, is_factor, load_factors
+from gendata.render.labels import check_labels_asked, label_fields, label_values
+from gendata.render.objects import MOST_FACES, ObjectLibrary, open_objects
+from gendata.render.parameters import Parameters
+from gendata.render.pool import Limits, Pool, Result, split_cores
+from gendata.render.settings import DENOISERS, DEVICES, RenderSettings
+from gendata.render.shell import shell_coordinates
+from gendata.samplers.labels import check_labels
+from gendata.types import Card, Described
+
+__all__ = ["BlenderSampler", "load_blender"]
+
+PHOTOS = "background.photos"
+MOST_ERRORS = 16  # images refused in a row: it is not the images
+FREE_OPTIONS = ("blender", "workers", "recycle", "time_limit")
+FIELDS = [
+    ("parameters", pa.string()),
+    ("object", pa.string()),
+    ("scale", pa.float32()),
+    ("material", pa.string()),
+    ("camera_elevation", pa.float32()),
+    ("camera_azimuth", pa.float32()),
+    ("camera_distance", pa.float32()),
+    ("background", pa.string()),
+    ("visible", pa.float32()),
+]
+
+
+class BlenderSampler:
+    """Rendered objects as a `gendata.types.DescribingSampler`.
+
+    Args:
+        library: the objects.
+        factors: what varies.
+        settings: what all images share.
+        blender: what renders.
+        photos: for backgrounds.
+        workers: processes; None: one for each core, or one on an accelerator.
+        limits: when a process is replaced.
+
+    Attributes:
+        bad_meshes: objects that cannot be rendered, met so far, and why; each is warned of once.
+        engine: what renders, for people.
+    """
+
+    free_options: Collection[str] = FREE_OPTIONS
+
+    def __init__(
+        self,
+        library: ObjectLibrary,
+        factors: Factors,
+        settings: RenderSettings,
+        blender: Blender,
+        photos: Photos | None = None,
+        workers: int | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.library, self.factors, self.settings = library, factors, settings
+        self.blender, self.photos = blender, photos
+        self.name, self.classes = f"blender:{library.name}", list(library.classes)
+        self.resolution = settings.resolution
+        self.columns = pa.schema([*FIELDS, *label_fields(settings.labels)])
+        self.card = _card(self)
+        self.bad_meshes: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._errors = 0
+        pinned = settings.device == "cpu"
+        cores = split_cores(workers) if pinned else [()] * (workers or 1)
+        self.pool = Pool(blender.command(), blender.environment(), asdict(settings), cores, limits)
+
+        self.engine = (
+            f"Blender {blender.version} ({blender.path}), {settings.device}, "
+            f"processes: {len(cores)}"
+        )
+
+    def close(self) -> None:
+        """Ends its processes; the next image starts new ones."""
+        self.pool.close()
+
+    def sample(self, labels: Tensor | None, seeds: Tensor) -> Tensor:
+        """Renders uint8 (B, 3, H, H) for labels (B,) and seeds (B,).
+
+        Raises:
+            UnusableImages: some objects cannot be rendered or are hardly seen.
+        """
+        images, _, unusable = self.sample_described(labels, seeds)
+        if unusable:
+            bad = torch.isin(torch.arange(len(seeds)), torch.tensor(list(unusable)))
+            raise UnusableImages(unusable, images, bad)
+        return images
+
+    def sample_described(self, labels: Tensor | None, seeds: Tensor) -> Described:
+        """Renders images, with the values that they were made from.
+
+        Reasons of unusable ones: "mesh" (an object that cannot be rendered), "hidden" (it covers
+        too little of the image), "nan", "error" (Blender refused), "crash" and "hang".
+        """
+        labels = check_labels(labels, seeds, len(self.classes), torch.device("cpu"))
+        assert labels is not None, "checked"
+        drawn = [
+            self.parameters(label, seed)
+            for label, seed in zip(labels.tolist(), seeds.tolist(), strict=True)
+        ]
+        with one_thread():
+            return self._render(drawn)
+
+    def _render(self, drawn: Sequence[Parameters]) -> Described:
+        images = np.zeros((len(drawn), self.resolution, self.resolution, 3), np.uint8)
+        rows: list[dict[str, Any]] = [_describe(each) for each in drawn]
+        unusable = {row: "mesh" for row, each in enumerate(drawn) if self._has_bad_mesh(each)}
+        wanted = [row for row in range(len(drawn)) if row not in unusable]
+        for place, result in self.pool.render([self._request(drawn[row]) for row in wanted]):
+            row = wanted[place]
+            self._tell(result)
+            if result.status != "ok":
+                unusable[row] = result.status
+                continue
+            arrays, header = result.arrays, result.header
+            images[row] = composite(arrays["colour"], drawn[row].background, self.photos)
+            rows[row]["visible"] = header["visible"]
+            rows[row] |= label_values(self.settings.labels, arrays, header["centre"])
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        return Described(pixels, pa.Table.from_pylist(rows, self.columns), unusable)
+
+    def parameters(self, label: int, seed: int) -> Parameters:
+        """Draws what the image of a label and a seed shows."""
+        others: list[str] = []
+        if self.factors.needs_others:
+            others = [
+                key
+                for other in range(len(self.classes))
+                if other != label
+                for key in self.library.objects(other)
+            ]
+        photos = len(self.photos) if self.photos is not None else 0
+        return draw_parameters(self.factors, self.library.objects(label), others, seed, photos)
+
+    def _request(self, parameters: Parameters) -> dict[str, Any]:
+        keys = _objects_of(parameters)
+        sources = {key: asdict(self.library.file(key)) for key in keys}
+        return {"parameters": parameters.to_json(), "sources": sources}
+
+    def _has_bad_mesh(self, parameters: Parameters) -> bool:
+        return any(key in self.bad_meshes for key in _objects_of(parameters))
+
+    def _tell(self, result: Result) -> None:
+        """Warns of each thing that somebody should know, once.
+
+        Raises:
+            GendataError: Blender refused one image after another.
+        """
+        header = result.header
+        self._errors = self._errors + 1 if result.status == "error" else 0
+        if self._errors >= MOST_ERRORS:
+            raise GendataError("Blender fails on every image", found=header["why"])
+        if result.status == "mesh":
+            self.bad_meshes[header["key"]] = header["why"]
+            self._warn(f"{header['key']} cannot be rendered: {header['why']}")
+        elif result.status in ("error", "crash", "hang"):
+            why = " ".join(str(header.get("why", "")).split())[-300:]
+            self._warn(f"Blender failed on an image ({result.status}): {why}")
+        for key, notes in header.get("notes", {}).items():
+            for note in notes:
+                self._warn(f"{key}: {note}")
+
+    def _warn(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            warnings.warn(text, stacklevel=4)
+
+
+@samplers.register("blender")
+def load_blender(
+    ref: str,
+    *,
+    device: str | torch.device = "auto",
+    download: bool = False,
+    resolution: int = 128,
+    preset: str | None = None,
+    factors: str | None = None,
+    labels: str | list[str] = "",
+    samples: int = 4,
+    denoiser: str = "fast",
+    bounces: int = 4,
+    view: str = "standard",
+    exposure: float = 0.0,
+    smallest_mask: float = 0.01,
+    environment_map: int = 128,
+    up: str | None = None,
+    most_faces: int = MOST_FACES,
+    blender: str | None = None,
+    workers: int | None = None,
+    recycle: int = Limits.images,
+    time_limit: float = Limits.seconds,
+    **changes: Any,
+) -> BlenderSampler:
+    """Opens objects as a sampler that renders them.
+
+    Args:
+        ref: "embedded" or a folder, as `gendata.render.objects.open_objects` takes them.
+        device: "cpu", or what Cycles calls an accelerator (cuda, optix, hip, metal, oneapi);
+            "auto": that of this machine.
+        download: fetch photos of a known set that are not on this machine.
+        resolution: side of the images, pixels.
+        preset: of factors.
+        factors: a YAML file of factors.
+        labels: of mask, depth, normal, box and centre, those to store, with commas.
+        samples: light paths a pixel.
+        denoiser: none, fast, balanced or accurate.
+        bounces: most bounces of a light path.
+        view: standard or filmic.
+        exposure: stops.
+        smallest_mask: share of the image that the object must cover.
+        environment_map: side of the map by which an environment is sampled.
+        up: the axis that points up in files that do not say it.
+        most_faces: objects with more are refused.
+        blender: a Python that has bpy, or a blender executable.
+        workers: processes; by default one for each core, or one on an accelerator.
+        recycle: images after which a process is replaced.
+        time_limit: seconds after which an image is given up.
+        **changes: factors, such as `object.scale="1..2"`, and `background.photos`, an image set.
+
+    Raises:
+        GendataError: an unknown option, no Blender, or no objects.
+    """
+    reference = changes.pop(PHOTOS, None)
+    _check_factors(changes)
+    settings = RenderSettings(
+        resolution=_whole("resolution", resolution, 8, 16384),
+        samples=_whole("samples", samples, 1, 2**16),
+        denoiser=_one_of("denoiser", denoiser, DENOISERS),
+        bounces=_whole("bounces", bounces, 0, 1024),
+        view=_one_of("view", view, ("standard", "filmic")),
+        exposure=_number("exposure", exposure, -32, 32),
+        device=_device(device),
+        labels=check_labels_asked(labels),
+        environment_map=_whole("environment_map", environment_map, 4, 8192),
+        smallest_mask=_number("smallest_mask", smallest_mask, 0, 1),
+    )
+    limits = Limits(
+        images=_whole("recycle", recycle, 1, 2**31),
+        seconds=_number("time_limit", time_limit, 0.1, 10**6),
+    )
+    if workers is not None:
+        _whole("workers", workers, 1, 4096)
+    library = open_objects(ref, up=up, most_faces=most_faces)
+    photos = None if reference is None else open_photos(str(reference), download)
+    chosen = load_factors(preset, factors, changes, photos is not None)
+    if chosen.needs_photos and photos is None:
+        raise GendataError(
+            "backgrounds can be photos, and there are none", do=f"give -o {PHOTOS}=IMAGES"
+        )
+    found = find_blender(blender)
+    return BlenderSampler(library, chosen, settings, found, photos, workers, limits)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keeps torch to one thread: the cores belong to the workers, which its threads would slow."""
+    present = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(present)
+
+
+def _card(sampler: BlenderSampler) -> Card:
+    """Everything that decides an image; what only decides how fast it comes is left out."""
+    library, shared = sampler.library, asdict(sampler.settings)
+    del shared["device"]
+    card = Card(
+        title=f"{len(library)} objects of {len(library.classes)} classes, rendered by Blender",
+        origin=library.name,
+        sha256=library.digest,
+        settings={
+            "objects": library.settings(),
+            "render": shared,
+            "factors": sampler.factors.settings(),
+            "photos": None if sampler.photos is None else sampler.photos.settings(),
+            "blender": sampler.blender.version,
+        },
+    )
+    return described("objects", card) if library.name == "embedded" else card
+
+
+def _describe(parameters: Parameters) -> dict[str, Any]:
+    """The values that people filter by, and all of them as JSON."""
+    elevation, azimuth, distance = shell_coordinates(parameters.camera.position)
+    return {
+        "parameters": parameters.to_json(),
+        "object": parameters.object.object,
+        "scale": parameters.object.scale,
+        "material": parameters.object.material.kind,
+        "camera_elevation": elevation,
+        "camera_azimuth": azimuth,
+        "camera_distance": distance,
+        "background": parameters.background.kind,
+    }
+
+
+def _objects_of(parameters: Parameters) -> list[str]:
+    return [placed.object for placed in (parameters.object, *parameters.distractors)]
+
+
+def _check_factors(changes: Mapping[str, Any]) -> None:
+    """Refuses what is neither an option nor a factor; which factor it is, is checked later."""
+    for name in changes:
+        if not is_factor(name):
+            options = [each for each in load_blender.__kwdefaults__ or () if each != "device"]
+            close = difflib.get_close_matches(name, [*options, PHOTOS, *FACTORS], n=3, cutoff=0.5)
+            raise GendataError(
+                f"sampler 'blender' has no option {name}",
+                expected=f"some of {', '.join(options)}, or a factor such as object.scale",
+                do=f"did you mean {' or '.join(close)}?" if close else None,
+            )
+
+
+def _device(device: str | torch.device) -> str:
+    """What Cycles calls a device."""
+    name = str(device).partition(":")[0]
+    if name == "auto":
+        if torch.cuda.is_available():
+            return "hip" if torch.version.hip else "optix"
+        return "metal" if torch.backends.mps.is_available() else "cpu"
+    return _one_of("device", {"mps": "metal", "xpu": "oneapi"}.get(name, name), DEVICES)
+
+
+def _one_of(option: str, value: Any, known: Collection[str]) -> str:
+    if value not in known:
+        raise GendataError(
+            f"bad option {option}", found=value, expected=f"one of {', '.join(known)}"
+        )
+    return str(value)
+
+
+def _whole(option: str, value: Any, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise GendataError(
+            f"bad option {option}", found=value, expected=f"a whole number from {least} to {most}"
+        )
+    return value
+
+
+def _number(option: str, value: Any, least: float, most: float) -> float:
+    if not isinstance(value, int | float) or not least <= value <= most:
+        raise GendataError(
+            f"bad option {option}", found=value, expected=f"a number from {least:g} to {most:g}"
+        )
+    return float(value)
