@@ -11,6 +11,14 @@
     options = { pg_weight = 1, … }  of the methods that have them
     [[zero-shot]], [[low-shot]]     a row each: name, label, method, real, baseline, options
 
+and, for the studies of rendered images (`gendata.benchmarks.protocol.rendered`):
+
+    sampler, sampler_options        what renders the images, and its options
+    classes                         some of the sampler's
+    tests = { per_class = 50, … }   and a table each of the options of a test set that is rendered
+    cost = { … }                    what the dry run reckons with
+    [rendered], [factors], [capacity], [quantity]   networks, augmentations and what is compared
+
 A text in angle brackets stands for something that only the user has. The first line of those that
 come along is a comment that says in a sentence what they are for.
 """
@@ -32,12 +40,15 @@ __all__ = ["Row", "is_placeholder", "load_presets", "preset_names", "preset_titl
 
 FOLDER = "presets"
 STUDIES = ("zero-shot", "low-shot")
+RENDERED = ("rendered", "factors", "capacity", "quantity")
 KINDS: Mapping[str, tuple[type, ...]] = {  # what may stand in a preset
     **dict.fromkeys(("extends", "name", "layout", "data", "test", "filter", "label"), (str,)),
     **dict.fromkeys(("validation", "subset_seed"), (int, str)),
     **dict.fromkeys(("per_class", "shots"), (int, str, list)),
     **dict.fromkeys(("sources", "settings", "options", "tune", "augment-by-loss"), (dict,)),
-    **dict.fromkeys(("include", *STUDIES), (list,)),
+    **dict.fromkeys(("include", *STUDIES, "classes"), (list,)),
+    **dict.fromkeys(("sampler_options", "tests", "cost", *RENDERED), (dict,)),
+    "sampler": (str,),
     "threshold": (float,),
     "seeds": (int,),
 }
@@ -194,7 +205,8 @@ def _resolved(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
         return content
     base = _resolved(content.pop("extends"), (*seen, name))
     merged = {**base, **content}
-    for table in ("settings", "options"):  # other sources are others, not additions
+    # Other sources are others, not additions.
+    for table in ("settings", "options", "sampler_options", *RENDERED):
         if table in base and table in content:
             merged[table] = {**base[table], **content[table]}
     return merged

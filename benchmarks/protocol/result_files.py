@@ -13,7 +13,7 @@ from gendata.benchmarks.protocol.statistics import Summary
 from gendata.benchmarks.tables import Table
 from gendata.files import write_json, write_text
 
-__all__ = ["write"]
+__all__ = ["write", "write_tables"]
 
 RUN_COLUMNS = (
     *("study", "setting", "data", "source", "shots", "row", "baseline", "method", "seed"),
@@ -42,13 +42,29 @@ def write(
         records: the runs that the summaries were made of.
         layout: the layout of the table.
     """
-    tables = [table, *([comparisons] if comparisons.rows else [])]
-    provenance = _provenance(records)
     content = {
         "layout": layout,
         "table": table.to_json(),
         "comparisons": comparisons.to_json(),
         "summaries": [each.to_json() for each in summaries],
+    }
+    write_tables(out, [table, *([comparisons] if comparisons.rows else [])], records, content)
+
+
+def write_tables(
+    out: Path, tables: Sequence[Table], records: Sequence[Record], content: Mapping[str, Any]
+) -> None:
+    """Writes tables of any study in every form, with the runs that they were made of.
+
+    Args:
+        out: the folder.
+        tables: in their order.
+        records: the runs.
+        content: what results.json holds besides the runs and where they come from.
+    """
+    provenance = _provenance(records)
+    content = {
+        **content,
         "provenance": provenance,
         "runs": [dict(record) for record in records],
     }

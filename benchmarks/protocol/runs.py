@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -95,8 +95,13 @@ def decisive(bank: Bank, run: Run) -> dict[str, Any]:
         role: {"images": len(images), "sha256": bank.fingerprint(images)}
         for role, images in sets_of(bank, run).items()
     }
-    content = {"method": run.row.method, "settings": asdict(settings), "options": own}
-    return json.loads(json.dumps({**content, "sets": sets}, default=str))
+    content = {"method": run.row.method, "settings": settings.decisive(), "options": own}
+    watched = {
+        name: {"images": len(images), "sha256": bank.fingerprint(images)}
+        for name, images in bank.watched().items()
+    }
+    content |= {"sets": sets, **({"watched": watched} if watched else {})}
+    return json.loads(json.dumps(content, default=str))
 
 
 def key_of(bank: Bank, run: Run) -> str:
@@ -120,6 +125,7 @@ def retrain(bank: Bank, run: Run, key: str) -> TrainResult:
     options = {**bank.protocol.options_for(run.row), "seed": run.seed}
     return train(
         **sets,
+        watch={name: bank.ready(images, name) for name, images in bank.watched().items()},
         method=run.row.method,
         device=bank.protocol.device,
         out=run_folder(bank.out, key),
@@ -139,7 +145,10 @@ def perform(bank: Bank, run: Run, key: str) -> dict[str, Any]:
     last = result.selections["last"].test
     test = result.selections[result.select].test
     assert test is not None and last is not None, "every run is given a set that judges it"
+    watched = judged(result.history, bank.watched())
+    parameters = sum(each.numel() for each in result.network.parameters())
     return {
+        **({"tests": watched, "parameters": parameters} if watched else {}),
         "accuracy": test.value,
         "last_accuracy": last.value,
         "images": test.images,
@@ -147,6 +156,27 @@ def perform(bank: Bank, run: Run, key: str) -> dict[str, Any]:
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "versions": {name: version(name) for name in ("gendata", "torch", "timm")},
+    }
+
+
+def judged(
+    history: Sequence[Mapping[str, Any]], watched: Mapping[str, Images]
+) -> dict[str, dict[str, Any]]:
+    """The figures of each watched set: after the last epoch, and the best of all epochs.
+
+    Accuracy and its mean over classes have their best epochs apart from each other, as have the
+    sets. A best epoch is chosen on the very images that it is judged on: an oracle's.
+    """
+    return {
+        name: {
+            "images": len(images),
+            **{figure: history[-1][f"{name}_{figure}"] for figure in ("accuracy", "mean")},
+            **{
+                f"best_{figure}": max(record[f"{name}_{figure}"] for record in history)
+                for figure in ("accuracy", "mean")
+            },
+        }
+        for name, images in watched.items()
     }
 
 
@@ -179,6 +209,7 @@ def record_of(
         "init": settings.init,
         "settings": asdict(settings),
         **{name: numbers[name] for name in NUMBERS},
+        **{name: numbers[name] for name in ("tests", "parameters") if name in numbers},
         "command": command,
     }
 

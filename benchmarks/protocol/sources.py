@@ -104,6 +104,10 @@ class Bank:
             return whole
         return self._keep((*key, tuple(rows)), lambda: Subset(decoded(whole, self.size), rows))
 
+    def watched(self) -> dict[str, Images]:
+        """Further sets by name that every run is judged on, epoch by epoch; none by default."""
+        return {}
+
     @property
     def size(self) -> int | None:
         """Side that images are resized to, pixels."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import torch
@@ -30,6 +30,8 @@ from gendata.models.device import resolve_device
 __all__ = ["Planned", "Sweep", "all_ranks", "in_runs", "in_words"]
 
 REASONS = 3  # that a message tells; the folder of failures has all
+
+P = TypeVar("P", bound=Protocol)
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
@@ -234,7 +236,7 @@ def in_words(seconds: float) -> str:
 
 
 @contextmanager
-def all_ranks(protocols: Sequence[Protocol]) -> Iterator[list[Protocol]]:
+def all_ranks(protocols: Sequence[P]) -> Iterator[list[P]]:
     """Joins the ranks of a launch, so that they can wait for each other; each takes its device."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield list(protocols)

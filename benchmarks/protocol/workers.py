@@ -95,7 +95,7 @@ def in_workers(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, dict[str
 
 def _pool(banks: Sequence[Bank], jobs: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")  # threads and CUDA do not survive a fork
-    recipes = [(bank.protocol, bank.out) for bank in banks]
+    recipes = [(type(bank), bank.protocol, bank.out) for bank in banks]
     counter = context.Value("i", 0)
     return ProcessPoolExecutor(
         jobs,
@@ -105,15 +105,17 @@ def _pool(banks: Sequence[Bank], jobs: int) -> ProcessPoolExecutor:
     )
 
 
-def _start(recipes: Sequence[tuple[Protocol, Path]], counter: Any, threads: int) -> None:
+def _start(
+    recipes: Sequence[tuple[type[Bank], Protocol, Path]], counter: Any, threads: int
+) -> None:
     """Prepares a worker: its threads, its device, its image sets, and its end with its parent."""
     global _number
     with counter.get_lock():
         _number = counter.value
         counter.value += 1
     torch.set_num_threads(threads)
-    for number, (protocol, out) in enumerate(recipes):
-        _banks[number] = Bank(replace(protocol, device=_device(protocol.device)), out)
+    for number, (kind, protocol, out) in enumerate(recipes):
+        _banks[number] = kind(replace(protocol, device=_device(protocol.device)), out)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -37,8 +37,14 @@ class Loader(Protocol):
     steps: int
     views: int
 
-    def epoch(self, number: int) -> Iterator[Examples]:
-        """Yields the batches of one epoch; the same number gives the same batches."""
+    def epoch(self, number: int, first: int = 0, end: int | None = None) -> Iterator[Examples]:
+        """Yields the batches of one epoch; the same number gives the same batches.
+
+        Args:
+            number: of the epoch.
+            first: the batch to begin with; nothing before it is decoded.
+            end: the batch to stop before; None for all that are left.
+        """
         ...
 
     def fixed(self, rows: np.ndarray, view: int) -> Examples:
@@ -71,7 +77,8 @@ def make_loader(
         images: the set.
         batch_size: images in a global batch, all processes together.
         augment: "none", "crop" (zero padding of an eighth of the side), "flip", "crop-flip" (also
-            called "weak") or "strong" (zoom into a box, flip, brightness, contrast, saturation).
+            called "weak"), "strong" (zoom into a box, flip, brightness, contrast, saturation) or
+            "strong-blur" (further zoom, and hue, grey and blur as well, each with a chance).
         size: side in pixels that images are resized to before; None keeps theirs.
         seed: decides order and augmentation.
         rank: this process.

@@ -63,8 +63,14 @@ class Order:
         full, rest = divmod(self.count, self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
-    def epoch(self, number: int) -> Iterator[Share]:
-        """Yields this process's share of each global batch: every `world`-th image of it."""
+    def epoch(self, number: int, first: int = 0, end: int | None = None) -> Iterator[Share]:
+        """Yields this process's share of each global batch: every `world`-th image of it.
+
+        Args:
+            number: of the epoch; each has an order of its own.
+            first: the batch to begin with; none before it is looked at.
+            end: the batch to stop before; None for all that are left.
+        """
         generator = torch.Generator().manual_seed(hash_seed(self.seed, ORDER, number))
         if self.labels is None:
             order = torch.randperm(self.count, generator=generator).numpy()
@@ -73,9 +79,9 @@ class Order:
             order = balanced_order(self.labels, generator)
             # A row that comes again in the same epoch is augmented anew.
             counters = number + (_occurrences(order) << 32)
-        for step in range(self.steps):
-            start, end = step * self.batch_size, (step + 1) * self.batch_size
-            own = slice(start + self.rank, end, self.world)
+        for step in range(first, self.steps if end is None else min(end, self.steps)):
+            start = step * self.batch_size
+            own = slice(start + self.rank, start + self.batch_size, self.world)
             yield self._share(order[own], counters[own])
 
     def _share(self, rows: np.ndarray, counters: np.ndarray) -> Share:

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from gendata.images.augment import augment, padded, uniforms
+from gendata.images.augment import DRAWS, augment, padded, uniforms
 from gendata.images.memory import ArrayImages
 from gendata.images.order import Order, Share
 from gendata.types import Examples, Images
 
-__all__ = ["DRAWS", "ResidentLoader"]
-
-DRAWS = 10  # random numbers an augmentation may use per image
+__all__ = ["ResidentLoader"]
 
 
 class ResidentLoader:
@@ -37,9 +35,9 @@ class ResidentLoader:
         self._labels = torch.from_numpy(images.labels).to(device)
         self._shape = (images.images.shape[2], images.images.shape[3])
 
-    def epoch(self, number: int) -> Iterator[Examples]:
+    def epoch(self, number: int, first: int = 0, end: int | None = None) -> Iterator[Examples]:
         """Yields the batches of one epoch; the same number gives the same batches."""
-        for share in self.order.epoch(number):
+        for share in self.order.epoch(number, first, end):
             yield self._examples(share)
 
     def fixed(self, rows: np.ndarray, view: int) -> Examples:

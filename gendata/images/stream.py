@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gendata.errors import GendataError
-from gendata.images.augment import augment, padded, uniforms
+from gendata.images.augment import DRAWS, augment, padded, uniforms
 from gendata.images.memory import sizes_differ
 from gendata.images.order import Order, Share
-from gendata.images.resident import DRAWS
 from gendata.images.resize import resized
 from gendata.types import Examples, Images
 
@@ -60,14 +59,15 @@ class StreamLoader:
             pin_memory=device.type == "cuda",
         )
 
-    def epoch(self, number: int) -> Iterator[Examples]:
+    def epoch(self, number: int, first: int = 0, end: int | None = None) -> Iterator[Examples]:
         """Yields the batches of one epoch; the same number gives the same batches.
 
         Raises:
             GendataError: an image cannot be decoded, or the images differ in size.
         """
-        self._epoch.number = number
-        for share, batch in zip(self.order.epoch(number), self._decoder, strict=True):
+        self._epoch.number, self._epoch.first, self._epoch.end = number, first, end
+        shares = self.order.epoch(number, first, end)
+        for share, batch in zip(shares, self._decoder, strict=True):
             yield self._examples(share, batch)
 
     def fixed(self, rows: np.ndarray, view: int) -> Examples:
@@ -94,13 +94,14 @@ class _EpochRows:
     """The row numbers of each batch of the epoch to come; lives in the main process."""
 
     def __init__(self, order: Order) -> None:
-        self.order, self.number = order, 0
+        self.order, self.number, self.first = order, 0, 0
+        self.end: int | None = None
 
     def __len__(self) -> int:
         return self.order.steps
 
     def __iter__(self) -> Iterator[list[int]]:
-        for share in self.order.epoch(self.number):
+        for share in self.order.epoch(self.number, self.first, self.end):
             yield share.rows.tolist()
 
 

@@ -20,8 +20,11 @@ from gendata.models.efficientnet_lite import (
     packaged_file,
     packaged_weights,
 )
+from gendata.models.mixer import Mixer, MixerShape
 from gendata.models.recipe import Recipe
 from gendata.models.small_cnn import SmallCNN
+from gendata.models.torchvision_resnet import TorchvisionResNet
+from gendata.models.vit import ViT, ViTShape
 from gendata.models.weights import fit_weights, read_weights
 from gendata.models.wide_resnet import WideResNet
 
@@ -36,18 +39,21 @@ class Own(NamedTuple):
     """One of our networks: how it is built, its normalisation, names of its parts.
 
     Attributes:
-        build: makes one for a number of classes.
+        build: makes one for a number of classes, and the side of its images where it has one.
         normalisation: mean and standard deviation.
         last_layer: the one that makes logits.
         stages: submodules whose outputs are the maps of its stages.
+        side: of the only images that it takes, pixels, unless another is asked for; None: any.
     """
 
-    build: Callable[[int], nn.Module]
+    build: Callable[..., nn.Module]
     normalisation: tuple[tuple[float, ...], tuple[float, ...]]
     last_layer: str
     stages: tuple[str, ...]
+    side: int | None = None
 
 
+RESNET_LAYERS = tuple(f"network.layer{number}" for number in range(1, 5))
 LAYERS, BLOCKS = ("layer1", "layer2", "layer3"), ("block1", "block2", "block3")
 NORMS = tuple(f"norms.{number}" for number in range(4))
 OWN = {
@@ -57,6 +63,21 @@ OWN = {
         for depth in (20, 32, 44, 56)
     },
     "wrn-28-10": Own(WideResNet, CIFAR10, "fc", BLOCKS),
+    # The backbones of the studies of rendered images, and others of their kinds for a CPU.
+    "torchvision-resnet50": Own(TorchvisionResNet, IMAGENET, "network.fc", RESNET_LAYERS),
+    "vit-b16": Own(partial(ViT, ViTShape(16, 768, 12, 12, 3072)), IMAGENET, "linear", (), 224),
+    "small-vit": Own(partial(ViT, ViTShape(4, 96, 4, 3, 192)), IMAGENET, "linear", (), 32),
+    **{
+        name: Own(partial(Mixer, MixerShape(patch, dim, depth)), IMAGENET, "linear", (), side)
+        for name, patch, dim, depth, side in (
+            ("mixer-s16", 16, 512, 8, 224),
+            ("mixer-b16", 16, 768, 12, 224),
+            ("mixer-l16", 16, 1024, 24, 224),
+            ("small-mixer-s", 4, 48, 3, 32),
+            ("small-mixer-b", 4, 96, 4, 32),
+            ("small-mixer-l", 4, 160, 6, 32),
+        )
+    },
 }
 
 
@@ -81,8 +102,7 @@ def build_backbone(
     else:
         file = None if init == "random" else Path(init)
     if name in OWN:
-        backbone = OWN[name].build(classes)
-        recipe = Recipe(name, *OWN[name].normalisation, input_size=input_size)
+        backbone, recipe = _build_own(name, classes, input_size)
     elif name == EMBEDDED_NAME:
         backbone, recipe = timm_models.build_timm(TIMM_NAME, classes, input_size)
         if pretrained:
@@ -136,6 +156,19 @@ def pretrained_reference(name: str) -> str | None:
     if name in OWN:
         return None
     return name if name == EMBEDDED_NAME else f"timm:{name.removeprefix('timm:')}"
+
+
+def _build_own(name: str, classes: int, input_size: int | None) -> tuple[nn.Module, Recipe]:
+    """Builds one of our networks; one that takes one size only is built for the size asked for."""
+    own = OWN[name]
+    if own.side is None:
+        return own.build(classes), Recipe(name, *own.normalisation, input_size=input_size)
+    side = input_size or own.side
+    try:
+        backbone = own.build(classes, side)
+    except ValueError as error:
+        raise GendataError(f"{name} cannot be built", found=error) from error
+    return backbone, Recipe(name, *own.normalisation, input_size=side, probe_size=side)
 
 
 def _timm_name(name: str) -> str:

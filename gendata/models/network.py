@@ -103,7 +103,8 @@ def build_network(
     """Builds a network by name.
 
     Args:
-        name: "small-cnn", "cifar-resnet20" (32, 44, 56), "wrn-28-10",
+        name: "small-cnn", "cifar-resnet20" (32, 44, 56), "wrn-28-10", "torchvision-resnet50",
+            "vit-b16", "small-vit", "mixer-b16" (s, l), "small-mixer-b" (s, l),
             "embedded:efficientnet-lite0", or a timm model: "timm:resnet50" or "resnet50".
         classes: number of classes.
         init: "random"; "imagenet" for pretrained weights that are on this machine (the last layer

@@ -43,6 +43,12 @@ class Accuracy:
     per_class: tuple[float, ...]
 
     @property
+    def mean(self) -> float:
+        """The unweighted mean over the classes that have images."""
+        there = [share for share in self.per_class if not math.isnan(share)]
+        return math.fsum(there) / len(there)
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The 95 % Wilson interval: how far chance in the choice of images carries."""
         z, n = 1.959964, self.images

@@ -21,6 +21,7 @@ from gendata.training.learner import Learner
 from gendata.training.run_folder import RunFolder
 from gendata.training.settings import Settings, learning_rate_at
 from gendata.training.sources import batches
+from gendata.training.spans import span_of, total_updates
 from gendata.training.stages import epoch_stages, epochs_of
 from gendata.types import Method, Stage
 
@@ -38,7 +39,8 @@ class Run:
         method: owns each step.
         learner: the network and its optimiser.
         settings: of the training.
-        judges: evaluation loaders by role: "test", "validation", "held_out".
+        judges: evaluation loaders by role: "test", "validation", "held_out", and those that are
+            only watched by their names.
         folder: keeps the state; None keeps nothing.
         writer: TensorBoard's, or None.
 
@@ -101,14 +103,19 @@ class Run:
     def _epoch(self, epoch: int, stages: Sequence[Stage]) -> dict[str, Any]:
         began = time.perf_counter()
         learner, stage = self.learner, stages[epoch]
-        steps = learner.loaders[stage.sources[0]].steps
+        total = total_updates(self.settings, learner.loaders)
+        start, end = span = self._span(epoch, stage, total)
+        steps = end - start
         first, count = epochs_of(stage, stages)
         sums: dict[str, Tensor] = {}
         learner.network.train()
         with seeded(learner.device, self.settings.seed, EPOCH, epoch, learner.rank):
-            for step, batch in enumerate(batches(learner.loaders, stage, epoch)):
-                progress = (epoch + step / steps) / len(stages)
-                within = (epoch - first + step / steps) / count
+            for step, batch in enumerate(batches(learner.loaders, stage, epoch, span)):
+                part = step / steps
+                if total is not None:  # its epochs may differ by one update in length
+                    part = (start + step) * len(stages) / total - epoch
+                progress = (epoch + part) / len(stages)
+                within = (epoch - first + part) / count
                 learner.set_learning_rate(learning_rate_at(self.settings, within, steps * count))
                 for name, value in self.method.step(batch, progress).items():
                     kept = torch.as_tensor(value, device=learner.device).detach()
@@ -120,13 +127,19 @@ class Run:
             record |= self._watch(role)
         return record | {"seconds": round(time.perf_counter() - began, 3)}
 
+    def _span(self, epoch: int, stage: Stage, total: int | None) -> tuple[int, int]:
+        steps = self.learner.loaders[stage.sources[0]].steps
+        return span_of(epoch, self.settings.epochs, total, steps)
+
     def _watch(self, role: str) -> dict[str, float]:
-        """Accuracy and mean cross-entropy on the set of one role, for the record."""
+        """Accuracy, its mean over classes and mean cross-entropy on one role's set, to record."""
         images = self.judges[role].images
         scores = logits(self.learner.bare, self.judges[role], self.learner.accelerator).double()
         labels = torch.from_numpy(images.labels).to(scores.device)
+        found = accuracy_of(scores, images.labels, images.classes)
         return {
-            f"{role}_accuracy": accuracy_of(scores, images.labels, images.classes).value,
+            f"{role}_accuracy": found.value,
+            f"{role}_mean": found.mean,
             f"{role}_loss": float(functional.cross_entropy(scores, labels)),
         }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,14 @@ from gendata.training.processes import start_accelerator
 from gendata.training.result import Selected, TrainResult
 from gendata.training.run_folder import RunFolder
 from gendata.training.settings import Settings, build_optimizer
-from gendata.training.sources import Reference, open_roles, prepare_sources, source_loaders
+from gendata.training.sources import (
+    ROLES,
+    Reference,
+    open_roles,
+    prepare_sources,
+    source_loaders,
+)
+from gendata.training.spans import check_repetition, check_supply
 from gendata.training.stages import epoch_stages
 from gendata.types import Images, Method
 
@@ -41,6 +47,7 @@ def train(
     real: Reference | None = None,
     test: Reference | None = None,
     validation: Reference | None = None,
+    watch: Mapping[str, Reference] | None = None,
     method: str = "fake",
     preset: str | None = None,
     device: str | torch.device = "auto",
@@ -58,6 +65,8 @@ def train(
         real: real images to train on. A method that needs none never opens them.
         test: real images that judge the result.
         validation: real images that may choose the epoch (`select="target-val"`).
+        watch: further sets by name that are judged after every epoch, for the record alone: they
+            choose nothing.
         method: a registered name, such as "fake" or "pg+rg"; `gendata list methods` shows all.
         preset: "small" (the defaults) or "paper"; settings given here win.
         device: "auto", "cpu", "cuda", … Several processes each take their own.
@@ -69,13 +78,15 @@ def train(
         progress: show a bar on stderr.
         **options: `Settings` (network, init, tap, epochs, batch_size, real_batch_size, optimizer,
             learning_rate, schedule, weight_decay, augment, views, size, select, batch_norm, clip,
-            precision, seed), and the method's own, such as `pg_weight=1` or `lambda1=0`.
+            precision, seed, iterations, repeat), and the method's own, such as `pg_weight=1` or
+            `lambda1=0`.
 
     Raises:
         GendataError: something does not fit; nothing is overwritten.
     """
     settings, chosen, method_options = resolve(method, preset, options)
     references = {"synthetic": synthetic, "real": real, "test": test, "validation": validation}
+    references |= _watched(watch or {})
     opened = open_roles(chosen.stages, references, settings, download=download, strict=strict)
     if tensorboard and out is None:
         raise GendataError("TensorBoard's files need a folder", do="give out=…")
@@ -86,7 +97,7 @@ def train(
             role: {"name": each.name, "images": len(each), "sha256": fingerprint(each)}
             for role, each in opened.items()
         }
-        decisive = {"method": method, **asdict(settings), **method_options, **images}
+        decisive = {"method": method, **settings.decisive(), **method_options, **images}
         folder = RunFolder(Path(out), decisive, writes=accelerator.is_main_process)
         accelerator.wait_for_everyone()
         finished = folder.result()
@@ -101,6 +112,16 @@ def train(
     if run.writer is not None:
         run.writer.close()
     return _conclude(run, method)
+
+
+def _watched(watch: Mapping[str, Reference]) -> dict[str, Reference]:
+    """The watched sets, whose names are not those of roles."""
+    taken = sorted(watch.keys() & {*ROLES, "held_out", "mixed"})
+    if taken:
+        raise GendataError(
+            "a watched set has the name of a role", found=", ".join(taken), do="call it otherwise"
+        )
+    return dict(watch)
 
 
 def resolve(
@@ -120,6 +141,7 @@ def resolve(
     own = {name: value for name, value in options.items() if name not in names}
     settings = Settings.resolve(preset, given)
     built = build_method(method, entry, own, names)
+    check_repetition(built.stages, settings)
     epoch_stages(built.stages, settings.epochs)  # refuses too few epochs now rather than later
     return settings, built, options_of(built, own)
 
@@ -156,6 +178,7 @@ def _prepared(
             show_progress=progress and accelerator.is_main_process,
             download=download,
         )
+        check_supply(settings, learner.loaders)
         method.prepare(learner)
     judges = {
         role: evaluation_loader(images, size=settings.size, accelerator=accelerator)

@@ -13,7 +13,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from gendata.errors import GendataError
 from gendata.training.learner import BATCH_NORM_POLICIES
-from gendata.training.options import check_choice, check_number
+from gendata.training.options import check_choice, check_flag, check_number
 from gendata.training.schedules import SCHEDULES, scheduled_rate
 
 __all__ = ["PRESETS", "Settings", "build_optimizer", "learning_rate_at"]
@@ -38,16 +38,24 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+LATER: dict[str, Any] = {"iterations": None, "repeat": True}
+
 
 @dataclass(frozen=True)
 class Settings:
     """What decides the weights that a training ends with, besides its images and its method.
 
     Args:
-        network: "small-cnn", "cifar-resnet20" (32, 44, 56), "wrn-28-10" or any timm model.
+        network: "small-cnn", "cifar-resnet20" (32, 44, 56), "wrn-28-10", "vit-b16", "mixer-b16"
+            (s, l), their like for 32 pixels "small-vit" and "small-mixer-b" (s, l),
+            "torchvision-resnet50", or any timm model.
         init: "random", "imagenet" or a weights file.
         tap: the network's layer whose pooled output are its features; None for the last one.
-        epochs: passes over the stage's first source.
+        epochs: passes over the stage's first source; with `iterations`, or where no image is
+            repeated, parts of equal length, after each of which the state is kept.
+        iterations: updates in all, through as many passes as they take; None for `epochs` passes.
+        repeat: whether an image may come again. If not, the synthetic images are passed once, in
+            batches that share none, the last one as small as it is.
         batch_size: images a step, all processes together.
         real_batch_size: real images a step; None for the batch size, or all where they are fewer.
         real_order: "shuffle" (every real image once a pass) or "balanced" (every class equally
@@ -75,6 +83,8 @@ class Settings:
     init: str = "random"
     tap: str | None = None
     epochs: int = 40
+    iterations: int | None = None
+    repeat: bool = True
     batch_size: int = 128
     real_batch_size: int | None = None
     real_order: str = "shuffle"
@@ -104,7 +114,8 @@ class Settings:
             check_number(name, getattr(self, name), least, whole=True)
         check_number("learning_rate", self.learning_rate, 0, above=True)
         check_number("weight_decay", self.weight_decay, 0)
-        for name in ("real_batch_size", "size"):
+        check_flag("repeat", self.repeat)
+        for name in ("real_batch_size", "size", "iterations"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), 1, whole=True)
         if self.clip is not None:
@@ -114,6 +125,18 @@ class Settings:
     def names(cls) -> list[str]:
         """Lists the settings."""
         return [each.name for each in dataclasses.fields(cls)]
+
+    def decisive(self) -> dict[str, Any]:
+        """All settings with their values, as runs are told apart by them.
+
+        Those that came later are left out where they change nothing: a run that was trained before
+        them is still the same.
+        """
+        return {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in LATER or value != LATER[name]
+        }
 
     @classmethod
     def resolve(cls, preset: str | None, given: Mapping[str, Any]) -> Settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -23,6 +22,7 @@ from gendata.training.settings import Settings
 from gendata.types import Batch, Examples, Images, Stage
 
 __all__ = [
+    "ROLES",
     "Reference",
     "Sources",
     "batches",
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 Reference = str | Path | Images
+ROLES = ("synthetic", "real", "test", "validation")
 PARTS = {"synthetic": ("synthetic",), "real": ("real",), "mixed": ("synthetic", "real")}
 HELD_OUT_SHARE = 10  # one in ten
 
@@ -43,7 +44,8 @@ class Sources:
     Attributes:
         train: by source name: "synthetic", "real", "mixed", as far as the method's stages need.
         judges: by role, as far as there are any: "test" judges the result; "validation" (real
-            images) and "held_out" (training images) only choose an epoch.
+            images) and "held_out" (training images) only choose an epoch; others by their names
+            are watched, and decide nothing.
     """
 
     train: dict[str, Images]
@@ -62,7 +64,8 @@ def open_roles(
 
     Args:
         stages: the method's.
-        given: references by role: "synthetic", "real", "test" and "validation".
+        given: references by role: "synthetic", "real", "test" and "validation"; under other names
+            sets that are only watched.
         settings: only the selection rule is used.
         download: fetch sets that are not on this machine.
         strict: stop at damaged images.
@@ -75,7 +78,8 @@ def open_roles(
     """
     opened: dict[str, Images] = {}
     roles = _training_roles(stages)
-    for role in (*roles, "test", "validation"):
+    watched = [name for name in given if name not in ROLES]
+    for role in (*roles, "test", "validation", *watched):
         reference = given.get(role)
         if reference is not None:
             opened[role] = open_images(reference, download=download, strict=strict)
@@ -105,7 +109,7 @@ def prepare_sources(
     decoded = {role: _decoded(images, settings.size) for role, images in opened.items()}
     roles = _training_roles(stages)
     judges: dict[str, Images] = {
-        role: decoded[role] for role in ("test", "validation") if role in decoded
+        role: images for role, images in decoded.items() if role not in roles
     }
     if settings.select == "source-val":
         judges["held_out"], decoded[roles[0]] = _hold_out(decoded[roles[0]], settings.seed)
@@ -151,23 +155,39 @@ def source_loaders(
             world=accelerator.num_processes,
             views=settings.views,
             balanced=name == "real" and settings.real_order == "balanced",
+            drop_last=None if settings.repeat else False,
             device=accelerator.device,
         )
     return loaders
 
 
-def batches(loaders: Mapping[str, Loader], stage: Stage, epoch: int) -> Iterator[Batch]:
-    """Yields an epoch's batches; they depend on the epoch's number and on nothing before it."""
+def batches(
+    loaders: Mapping[str, Loader],
+    stage: Stage,
+    epoch: int,
+    span: tuple[int, int] | None = None,
+) -> Iterator[Batch]:
+    """Yields an epoch's batches; they depend on its place in the training and on nothing before.
+
+    Args:
+        loaders: by source name.
+        stage: says which sources.
+        epoch: its number.
+        span: the first of its batches and the one after the last, counted from the training's
+            first; None for the epoch's own pass over its first source.
+    """
     first, *others = stage.sources
-    start = epoch * loaders[first].steps
+    steps = loaders[first].steps
+    start, end = span or (epoch * steps, (epoch + 1) * steps)
     cycles = {name: _cycle(loaders[name], start) for name in others}
-    for examples in loaders[first].epoch(epoch):
+    for examples in _cycle(loaders[first], start, end):
         yield {first: examples, **{name: next(cycle) for name, cycle in cycles.items()}}
 
 
-def _cycle(loader: Loader, start: int) -> Iterator[Examples]:
-    """Yields batches for ever, from the one with number `start`; each pass is shuffled anew."""
-    number, skipped = divmod(start, loader.steps)
-    while True:
-        yield from islice(loader.epoch(number), skipped, None)
-        number, skipped = number + 1, 0
+def _cycle(loader: Loader, start: int, end: int | None = None) -> Iterator[Examples]:
+    """Yields batches from number `start` to `end`, or for ever; each pass is shuffled anew."""
+    while end is None or start < end:
+        number, skipped = divmod(start, loader.steps)
+        stop = loader.steps if end is None else min(loader.steps, skipped + end - start)
+        yield from loader.epoch(number, skipped, stop)
+        start += stop - skipped

@@ -4,11 +4,18 @@ import torch
 from torchvision.transforms.v2 import functional
 
 from gendata.errors import GendataError
-from gendata.images.augment import AUGMENTATIONS, augment, check_augmentation, padded, uniforms
+from gendata.images.augment import (
+    AUGMENTATIONS,
+    DRAWS,
+    augment,
+    check_augmentation,
+    padded,
+    uniforms,
+)
 
 
 def draws(count, seed=0):
-    return uniforms(seed, np.arange(count), np.zeros(count, dtype=np.int64), 10)
+    return uniforms(seed, np.arange(count), np.zeros(count, dtype=np.int64), DRAWS)
 
 
 def slow_uniform(key, row, counter, number):
@@ -35,7 +42,7 @@ def test_uniforms_against_plain_integers():
 def test_uniforms_are_uniform_and_uncorrelated():
     numbers = draws(20000)
     assert abs(numbers.mean() - 0.5) < 0.005 and abs(numbers.std() - 12**-0.5) < 0.005
-    off_diagonal = np.corrcoef(numbers.T) - np.eye(10)
+    off_diagonal = np.corrcoef(numbers.T) - np.eye(DRAWS)
     assert np.abs(off_diagonal).max() < 0.03
     assert np.abs(np.corrcoef(numbers[:-1, 0], numbers[1:, 0])[0, 1]) < 0.03
 
@@ -133,3 +140,97 @@ def test_the_store_is_left_as_it_was():
 def test_unknown_augmentation():
     with pytest.raises(GendataError, match="unknown augmentation 'mild'; expected one of none"):
         check_augmentation("mild")
+
+
+def plain(count):
+    """Draws under which "strong-blur" changes nothing."""
+    numbers = draws(count)
+    numbers[:, 3], numbers[:, 4] = 1, 0.5  # all of the area, square
+    numbers[:, 2], numbers[:, [10, 12, 13]] = 0.9, 0.95  # no flip, jitter, grey, blur
+    return numbers
+
+
+def pictures(count=4, side=32):
+    generator = torch.Generator().manual_seed(5)
+    return torch.randint(0, 256, (count, 3, side, side), generator=generator).to(torch.uint8)
+
+
+def strongly(images, numbers):
+    places = torch.arange(len(images))
+    return augment("strong-blur", images, places, tuple(images.shape[2:]), numbers)
+
+
+def test_strong_blur_may_leave_an_image_as_it_is():
+    assert torch.equal(strongly(pictures(), plain(4)), pictures())
+
+
+@pytest.mark.parametrize("turn", [-0.1, -0.03, 0.05, 0.1])
+def test_hue_against_torchvision(turn):
+    numbers = plain(4)
+    numbers[:, 10], numbers[:, 7:10], numbers[:, 11] = 0.0, 0.5, (turn / 0.1 + 1) / 2
+    result = strongly(pictures(), numbers)
+    expected = functional.adjust_hue(pictures(), turn)
+    assert (result.int() - expected.int()).abs().max() <= 3
+    assert (result.int() - pictures().int()).abs().float().mean() > 5
+
+
+def test_jitter_is_half_as_strong_in_saturation():
+    numbers = plain(4)
+    numbers[:, 10], numbers[:, 7:9], numbers[:, 9], numbers[:, 11] = 0.0, 0.5, 1.0, 0.5
+    expected = functional.adjust_saturation(pictures(), 1.2)
+    assert (strongly(pictures(), numbers).int() - expected.int()).abs().max() <= 3
+
+
+def test_grey_against_torchvision():
+    numbers = plain(4)
+    numbers[:, 12] = 0.1
+    result = strongly(pictures(), numbers)
+    assert torch.equal(result[:, 0], result[:, 2])
+    expected = functional.rgb_to_grayscale(pictures(), 3)
+    assert (result.int() - expected.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
+def test_blur_against_torchvision(sigma):
+    numbers = plain(1)
+    numbers[:, 13], numbers[:, 14] = 0.0, (sigma - 0.1) / 1.9
+    image = pictures(1, 224)
+    expected = functional.gaussian_blur(image, [13, 13], [sigma, sigma])
+    inner = (..., slice(6, -6), slice(6, -6))  # torchvision reflects at the border
+    difference = (strongly(image, numbers).int() - expected.int())[inner].abs()
+    assert difference.max() <= 1
+    flat = torch.full_like(image, 200)
+    assert torch.equal(strongly(flat, numbers), flat)
+
+
+def test_blur_is_in_proportion_to_the_image():
+    numbers = plain(1)
+    numbers[:, 13], numbers[:, 14] = 0.0, 1.0
+    dot = torch.zeros(1, 3, 112, 112, dtype=torch.uint8)
+    dot[..., 56, 56] = 255
+    spread = strongly(dot, numbers)[0, 0].double()
+    middle = torch.arange(112) - 56.0
+    variance = (spread.sum(0) * middle**2).sum() / spread.sum()
+    assert variance.item() == pytest.approx(1.0, abs=0.1)  # sigma 2 at 224 pixels, 1 at 112
+
+
+def test_shares_of_the_changed_images():
+    count = 4000
+    numbers = draws(count)
+    numbers[:, 3], numbers[:, 4], numbers[:, 2] = 1, 0.5, 0.9
+    colours = torch.tensor([200, 90, 30], dtype=torch.uint8).view(1, 3, 1, 1)
+    images = colours.expand(count, 3, 8, 8).contiguous()
+    grey = (strongly(images, numbers).float().std(dim=1) == 0).all(dim=(1, 2))
+    assert grey.float().mean().item() == pytest.approx(0.2, abs=0.02)
+    unjittered = (strongly(images, numbers) == images).flatten(1).all(dim=1)
+    assert unjittered.float().mean().item() == pytest.approx(0.2 * 0.8, abs=0.02)
+
+
+def test_far_zoom_reaches_small_boxes():
+    """The area of the box is uniform between 8 % and all of the image."""
+    numbers = plain(2000)
+    numbers[:, 3] = draws(2000)[:, 3]
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).expand(2000, 3, 32, 32).contiguous()
+    span = strongly(ramp, numbers).float()[:, 0, 16].diff(dim=1).clamp(min=0).sum(dim=1)
+    shares = (span / 248 * 32 / 31).clamp(max=1) ** 2
+    assert shares.min() < 0.12 and abs(shares.mean().item() - 0.54) < 0.05

@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from gendata.errors import GendataError
-from gendata.images import Subset, balanced_subset, export_images, make_loader, open_images
+from gendata.images import (
+    ArrayImages,
+    Subset,
+    balanced_subset,
+    export_images,
+    make_loader,
+    open_images,
+)
 from gendata.images.augment import AUGMENTATIONS
 from gendata.images.resident import ResidentLoader
 from gendata.images.stream import StreamLoader
@@ -157,3 +164,41 @@ def test_lazy_sets_travel_to_other_processes(square, tmp_path, layout):
         copy = pickle.loads(pickle.dumps(one))
         assert len(pickle.dumps(one)) < 20_000  # paths and offsets, not pixels
         assert torch.equal(copy[1][0], one[1][0]) and copy.labels.tolist() == one.labels.tolist()
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_a_part_of_an_epoch_decodes_nothing_else(resident):
+    class Counted:
+        """A set that notes which rows are read."""
+
+        def __init__(self, images):
+            self.images, self.read = images, []
+            self.name, self.classes, self.labels = images.name, images.classes, images.labels
+
+        def __len__(self):
+            return len(self.images)
+
+        def __getitem__(self, row):
+            self.read.append(row)
+            return self.images[row]
+
+    images = Counted(
+        ArrayImages(
+            "squares",
+            ["a", "b"],
+            torch.arange(23).to(torch.uint8).view(23, 1, 1, 1).expand(23, 3, 8, 8).contiguous(),
+            [0, 1] * 11 + [0],
+        )
+    )
+    loader = make_loader(images, 4, drop_last=False, seed=3, resident=resident, workers=0)
+    images.read.clear()
+    whole = [batch.rows.tolist() for batch in loader.epoch(1)]
+    images.read.clear()
+    part = list(loader.epoch(1, 4, 6))
+    assert [batch.rows.tolist() for batch in part] == whole[4:6]
+    for batch in part:
+        assert torch.equal(
+            batch.images, next(loader.epoch(1, whole.index(batch.rows.tolist()))).images
+        )
+    if not resident:
+        assert set(images.read) == {row for rows in whole[4:6] for row in rows}

@@ -45,3 +45,13 @@ def test_views_are_chosen_evenly_and_anew_in_each_epoch():
     by_row = [share.views[np.argsort(share.rows)] for share in (first, second)]
     assert 0.2 < (by_row[0] == by_row[1]).mean() < 0.3
     assert (next(iter(order().epoch(0))).views == -1).all()
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_an_epoch_can_begin_and_end_at_any_batch(world):
+    plan = order(drop=False, rank=world - 1, world=world)
+    whole = [share.rows.tolist() for share in plan.epoch(2)]
+    for first in range(5):
+        for end in (*range(first, 5), None, 9):
+            part = [share.rows.tolist() for share in plan.epoch(2, first, end)]
+            assert part == whole[first:end]
