@@ -18,6 +18,7 @@ from gendata.benchmarks.speed import (
     loading,
     memory,
     method_steps,
+    rendering,
 )
 from gendata.benchmarks.speed import official as official_code
 from gendata.benchmarks.speed.measurement import Measurement, machine
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[], list[Measurement]]] = {
     "guidance-step": guidance_step.measure,
     "methods": method_steps.measure,
     "memory": memory.measure,
+    "rendering": rendering.measure,
 }
 
 
@@ -48,7 +50,7 @@ def speed(
     official: str | Path | None = None,
     **options: Any,
 ) -> StudyResult:
-    """Measures drawing, loading, the methods' steps and memory beside what was promised of them.
+    """Measures drawing, loading, steps, memory and rendering beside what was promised of them.
 
     With a sampler it measures that sampler alone; with a clone of its official repository, beside
     the official code. That runs the clone's code and whatever the checkpoint carries: name only
