@@ -128,6 +128,10 @@ class BlenderSampler:
             self.parameters(label, seed)
             for label, seed in zip(labels.tolist(), seeds.tolist(), strict=True)
         ]
+        return self.render(drawn)
+
+    def render(self, drawn: Sequence[Parameters]) -> Described:
+        """Renders the images of some parameters; see `sample_described`."""
         with one_thread():
             return self._render(drawn)
 
@@ -149,10 +153,11 @@ class BlenderSampler:
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         return Described(pixels, pa.Table.from_pylist(rows, self.columns), unusable)
 
-    def parameters(self, label: int, seed: int) -> Parameters:
-        """Draws what the image of a label and a seed shows."""
+    def parameters(self, label: int, seed: int, factors: Factors | None = None) -> Parameters:
+        """Draws what the image of a label and a seed shows, perhaps with other factors."""
+        factors = factors or self.factors
         others: list[str] = []
-        if self.factors.needs_others:
+        if factors.needs_others:
             others = [
                 key
                 for other in range(len(self.classes))
@@ -160,7 +165,7 @@ class BlenderSampler:
                 for key in self.library.objects(other)
             ]
         photos = len(self.photos) if self.photos is not None else 0
-        return draw_parameters(self.factors, self.library.objects(label), others, seed, photos)
+        return draw_parameters(factors, self.library.objects(label), others, seed, photos)
 
     def _request(self, parameters: Parameters) -> dict[str, Any]:
         keys = _objects_of(parameters)

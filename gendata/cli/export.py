@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gendata.cli.options import (
+    check_writable,
     config_option,
     echo_result,
     json_option,
     key_values,
     limit_option,
-    out_option,
     seed_option,
     strict_option,
 )
@@ -25,19 +25,39 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+SHEET = "sheet"
+
+
+def _check_out(context: click.Context, parameter: click.Parameter, out: Path) -> Path:
+    """Refuses what cannot be written; a sheet is one file, all else is a folder."""
+    if context.params["layout"] == SHEET:
+        check_writable(context, parameter, out.absolute().parent)
+        return out
+    return check_writable(context, parameter, out)
+
+
 @click.command()
 @click.argument("reference")
 @click.option(
     "--format",
     "layout",
-    type=click.Choice(["imagefolder", "webdataset", "parquet"]),
+    type=click.Choice(["imagefolder", "webdataset", "parquet", SHEET]),
     default="imagefolder",
     show_default=True,
-    help="Layout to write.",
+    is_eager=True,
+    help="Layout to write; sheet is one picture with a row for each class.",
 )
-@out_option()
 @click.option(
-    "--per-class", type=click.IntRange(1), help="Write this many of each class, chosen by --seed."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    callback=_check_out,
+    help="Folder for the results; for a sheet, a .png or .jpg file.",
+)
+@click.option(
+    "--per-class",
+    type=click.IntRange(1),
+    help="Write this many of each class, chosen by --seed; a sheet shows 8 of them if not told.",
 )
 @click.option(
     "--held-out",
@@ -77,19 +97,26 @@ def command(
 
     \b
     Examples:
-      gendata export clone --format imagefolder --out clone-folders
       gendata export fashion-mnist:train --per-class 10 --format webdataset --out few
+      gendata export clone --format sheet --out clone.png
     """
     from gendata.images import balanced_split, balanced_subset, export_images, open_images
+    from gendata.images.sheet import check_sheet_file, export_sheet
+
+    if layout == SHEET:
+        check_sheet_file(out)
 
     images = open_images(reference, download=download, strict=strict, **options)
     if held_out is not None:
         images = balanced_split(images, held_out, seed)[1]
-    if per_class is not None:
+    if per_class is not None and layout != SHEET:
         images = balanced_subset(images, per_class, seed)
     if limit is not None:
         images = _limited(images, limit, seed)
-    count = export_images(images, out, layout)
+    if layout == SHEET:
+        count = export_sheet(images, out, per_class or 8, seed)
+    else:
+        count = export_images(images, out, layout)
     result = {"images": count, "classes": len(images.classes), "format": layout, "out": str(out)}
     echo_result(result, f"{count} images of {len(images.classes)} classes in {out}", as_json)
 

@@ -41,19 +41,41 @@ SHARED = {"classes"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def out_option(default: str | None = None) -> Callable[[F], F]:
-    """--out FOLDER: where the results go."""
+def out_option(default: str | None = None, unless: str | None = None) -> Callable[[F], F]:
+    """--out FOLDER: where the results go.
+
+    Args:
+        default: the default; None: it must be given.
+        unless: an eager option; where that is given, this need not be.
+    """
     # Recent versions of click take an explicit default of None for a value that was given.
     kind: dict[str, Any] = (
-        {"required": True} if default is None else {"default": default, "show_default": True}
+        {"required": unless is None} if default is None else {"default": default}
     )
+
+    def check(context: click.Context, parameter: click.Parameter, path: Path) -> Path | None:
+        given = required_unless(unless)(context, parameter, path)
+        return check_writable(context, parameter, path) if given else None
+
     return click.option(
         "--out",
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder for the results.",
-        callback=check_writable,
+        callback=check,
+        show_default=default is not None,
         **kind,
     )
+
+
+def required_unless(other: str | None) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Makes a callback that refuses a missing value, unless an eager option is given."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if value is None and (other is None or not context.params.get(other)):
+            raise click.MissingParameter(ctx=context, param=parameter)
+        return value
+
+    return check
 
 
 def check_writable(_: click.Context, __: click.Parameter, path: Path) -> Path:
@@ -197,9 +219,15 @@ def judging_options(
     return add
 
 
-per_class_option = click.option(
-    "--per-class", type=click.IntRange(1), required=True, help="Images of each class."
-)
+def per_class_option(unless: str | None = None) -> Callable[[F], F]:
+    """--per-class: required, unless an eager option is given."""
+    return click.option(
+        "--per-class",
+        type=click.IntRange(1),
+        required=unless is None,
+        callback=required_unless(unless),
+        help="Images of each class.",
+    )
 
 
 def filling_options(
@@ -247,7 +275,7 @@ def filling_options(
 
 # What `sample` draws with, and `doctor` examines beforehand.
 DRAWING: tuple[Callable[[Any], Any], ...] = (
-    per_class_option,
+    per_class_option(),
     judging_options(
         threshold=0.8,
         label="Whose label counts; agree where the sampler knows classes, classifier elsewhere.",
@@ -258,11 +286,18 @@ DRAWING: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def slot_options(batch_size: int, shard_size: int) -> Callable[[F], F]:
-    """The options that say which slots a clone has, with defaults of their own."""
+def slot_options(batch_size: int, shard_size: int, unless: str | None = None) -> Callable[[F], F]:
+    """The options that say which slots a clone has, with defaults of their own.
+
+    Args:
+        batch_size: the default.
+        shard_size: the default.
+        unless: an eager option; where that is given, no clone is drawn and none is required.
+    """
+    options = (per_class_option(unless), *filling_options(batch_size, shard_size))
 
     def add(function: F) -> F:
-        for option in reversed((per_class_option, *filling_options(batch_size, shard_size))):
+        for option in reversed(options):
             function = option(function)
         return function
 

@@ -8,27 +8,49 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gendata.cli.options import (
+    check_writable,
     config_option,
     device_option,
     download_option,
     dry_run_option,
     echo_result,
     json_option,
+    options_given,
     out_option,
     settings_option,
     slot_options,
 )
 from gendata.cli.sample import echo_clone
+from gendata.errors import GendataError
 
 if TYPE_CHECKING:
+    from gendata.render.factors import Factors
+    from gendata.render.parameters import Parameters
     from gendata.samplers.blender import BlenderSampler
 
 __all__ = ["command"]
 
+COLUMNS = 8
+FOR_CLONES = ("per_class", "out", "labels", "shard", "dry_run", "extend", "short", "attempts")
+
+
+def _check_sheet(context: click.Context, parameter: click.Parameter, out: Path) -> Path:
+    if out is not None:
+        check_writable(context, parameter, out.absolute().parent)
+    return out
+
 
 @click.command("render")
 @click.argument("assets")
-@slot_options(batch_size=256, shard_size=512)
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    callback=_check_sheet,
+    metavar="FILE",
+    help="Draw no clone, but a .png or .jpg that shows what each group of factors does.",
+)
+@slot_options(batch_size=256, shard_size=512, unless="sheet")
 @click.option(
     "--resolution",
     type=click.IntRange(8),
@@ -50,7 +72,7 @@ __all__ = ["command"]
 )
 @settings_option("renderer, or a factor", "samples=8 or object.scale=1..2")
 @click.option("--shard", metavar="I/N", help="Draw the share I of N, from 0; for job arrays.")
-@out_option()
+@out_option(unless="sheet")
 @device_option
 @download_option("Fetch photos for backgrounds that are not on this machine.")
 @config_option
@@ -58,6 +80,7 @@ __all__ = ["command"]
 @json_option
 def command(
     assets: str,
+    sheet: Path | None,
     per_class: int,
     resolution: int,
     preset: str | None,
@@ -84,17 +107,23 @@ def command(
       gendata render embedded --per-class 100 --labels mask --out rendered
       gendata render embedded --per-class 500 --resolution 64 --preset fixed \\
           -o camera.elevation=5..89 -o background.photos=fashion-mnist:train --out tilted
+      gendata render embedded --classes car -o object.scale=1..2 --sheet factors.png
     """  # noqa: D301
     from gendata.clone import draw_clone
     from gendata.clone.ranks import parse_share
     from gendata.samplers import load_sampler
 
+    if sheet is not None:
+        _check_no_clone(sheet, classes)
     share = parse_share(shard)
     named = {"preset": preset, "factors": factors, "labels": labels, "resolution": resolution}
     options |= {name: value for name, value in named.items() if value}
     sampler: Any = load_sampler(f"blender:{assets}", device=device, download=download, **options)
     chosen = classes or None
     try:
+        if sheet is not None:
+            _draw_sheet(sampler, sheet, chosen, settings["seed"], as_json)
+            return
         if dry_run:
             _show_plan(sampler, per_class, out, chosen, settings, as_json)
             return
@@ -115,6 +144,45 @@ def command(
         echo_result(result, f"{out}: this share is done, others are not yet", as_json)
         return
     echo_clone(out, as_json)
+
+
+def _check_no_clone(sheet: Path, classes: tuple[str, ...]) -> None:
+    from gendata.images.sheet import check_sheet_file
+
+    given = [name for name, is_given in options_given(*FOR_CLONES).items() if is_given]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise GendataError("--sheet draws no clone", found=names, do="leave one of the two out")
+    if len(classes) > 1:
+        raise GendataError("a sheet shows one class", found=", ".join(classes))
+    check_sheet_file(sheet)
+
+
+def _draw_sheet(
+    sampler: BlenderSampler,
+    sheet: Path,
+    classes: tuple[str, ...] | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Shows what each group of factors does to the first images of a class."""
+    from gendata.clone.plan import choose_classes
+    from gendata.images.sheet import draw_sheet, write_sheet
+    from gendata.render.sheet import factor_rows
+    from gendata.seeds import hash_seed
+
+    def draw(factors: Factors, image_seed: int) -> Parameters:
+        return sampler.parameters(label, image_seed, factors)
+
+    label = choose_classes(sampler.classes, classes).chosen[0]
+    seeds = [hash_seed(seed, label, ordinal, 0) for ordinal in range(COLUMNS)]
+    found = factor_rows(draw, sampler.render, sampler.factors, seeds)
+    name, fixed = sampler.classes[label], ", ".join(found.fixed)
+    title = f"{name} · {sampler.factors.name} · seed {seed}"
+    write_sheet(draw_sheet(found.rows, title, fixed and f"The same in all: {fixed}."), sheet)
+    result = {"sheet": str(sheet), "class": name, "rows": len(found.rows), "fixed": found.fixed}
+    text = f"{len(found.rows)} rows of {COLUMNS} images of class '{name}' in {sheet}"
+    echo_result(result, text, as_json)
 
 
 def _show_plan(

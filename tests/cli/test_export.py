@@ -3,6 +3,7 @@ import json
 import numpy as np
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from gendata.cli import main
 from gendata.images import balanced_subset, open_images
@@ -57,3 +58,16 @@ def test_reference_options_and_mistakes(tmp_path):
 def test_help_ends_with_two_examples():
     text = CliRunner().invoke(main, ["export", "--help"]).output
     assert text.count("gendata export ") == 2
+
+
+def test_sheet_is_one_picture(tmp_path):
+    arguments = ["export", "fashion-mnist:test", "--format", "sheet", "--json"]
+    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "sheet.png")])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["images"] == 80
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.height == 10 * (84 + 4) - 4 + 24
+    for out in (tmp_path, tmp_path / "sheet.gif"):
+        refused = CliRunner().invoke(main, [*arguments, "--out", str(out)])
+        assert refused.exit_code == 2 and "one picture" in refused.stderr
+        assert refused.stderr.count("\n") == 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from fake_blender import use_fake_blender, write_objects
+from PIL import Image
 from tiny import read_clone_table
 
 from gendata.cli import main
@@ -20,6 +21,7 @@ TESTS = Path(__file__).parents[1]
 PROGRAM = f"""
 import sys
 sys.path[:0] = [{str(TESTS.parent)!r}, {str(TESTS)!r}]
+from PIL import Image
 from fake_blender import use_fake_blender
 use_fake_blender()
 from gendata.cli import main
@@ -205,3 +207,36 @@ def test_doctor_says_where_blender_is_missing(objects, monkeypatch):
     monkeypatch.setenv("GENDATA_BLENDER", "/nowhere/blender")
     result = run("doctor", f"blender:{objects}", "--per-class", 5, status=1)
     assert "there is no Blender at '/nowhere/blender'" in result.stdout
+
+
+def sheet(objects, out, *more, status=0):
+    return run("render", objects, "--resolution", 16, "--sheet", out, *more, status=status)
+
+
+def test_sheet_shows_factors_without_a_clone(objects, tmp_path):
+    result = sheet(objects, tmp_path / "sheet.png", "--classes", "van", "--json")
+    told = json.loads(result.stdout)
+    assert told["class"] == "van" and "distractor" in told["fixed"]
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.width > 8 * 64 and image.height > told["rows"] * 64
+    assert {path.name for path in tmp_path.iterdir()} == {"objects", "sheet.png"}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--per-class", "3", "--out", "x"], "--per-class, --out"),
+        (["--dry-run"], "--dry-run"),
+        (["--classes", "van", "--classes", "car"], "one class"),
+        (["--classes", "boat"], "no class 'boat'"),
+        (["--sheet", "folder"], "sheet.png"),
+    ],
+)
+def test_mistakes_about_sheets_end_in_one_line(objects, tmp_path, more, message):
+    result = sheet(objects, tmp_path / "sheet.png", *more, status=2)
+    assert message in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("given", [["--out", "x"], ["--per-class", "3"]])
+def test_a_clone_needs_both_place_and_number(objects, given):
+    assert "Missing option" in run("render", objects, *given, status=2).stderr
