@@ -44,6 +44,7 @@ class Protocol:
         sources: in the order of the columns.
         threshold: of the filters' confidence.
         label: the filters' label policy; None for the usual one.
+        attempts: most attempts for each image of a clone.
         per_class: synthetic images of each class, one value a curve's point.
         subset_sources: whether `per_class` also cuts image sets that are used as they are.
         shots: real images of each class, likewise; None for all of them.
@@ -69,6 +70,7 @@ class Protocol:
     sources: tuple[Source, ...]
     threshold: float
     label: str | None
+    attempts: int
     per_class: tuple[int | None, ...]
     subset_sources: bool
     shots: tuple[int | None, ...]
@@ -137,6 +139,7 @@ def protocol_of(study: str, preset: Mapping[str, Any], given: Mapping[str, Any])
         sources=sources_of(usual, given),
         threshold=float(chosen.get("threshold", 0.8)),
         label=chosen.get("label"),
+        attempts=_whole(chosen, "attempts", 100, 1),
         per_class=_counts(chosen.get("per_class")),
         subset_sources="per_class" in given,
         shots=shots,

@@ -5,7 +5,7 @@
     name = "CUB"                    what the tables call the images
     data, test, validation          real images; validation: a set, or a number of each class
     sources = { NAME = REFERENCE }  a sampler or an image set; or { reference =, options =, … }
-    filter, threshold, label        of the clones that are drawn
+    filter, threshold, label, attempts   of the clones that are drawn
     per_class, shots, seeds, subset_seed
     settings = { epochs = 40, … }   of `gendata.train`
     options = { pg_weight = 1, … }  of the methods that have them
@@ -50,7 +50,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {  # what may stand in a preset
     **dict.fromkeys(("sampler_options", "tests", "cost", *RENDERED), (dict,)),
     "sampler": (str,),
     "threshold": (float,),
-    "seeds": (int,),
+    **dict.fromkeys(("seeds", "attempts"), (int,)),
 }
 ROW = {
     **dict.fromkeys(("name", "label", "method", "real", "baseline"), (str,)),

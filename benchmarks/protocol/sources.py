@@ -189,6 +189,7 @@ class Bank:
             clone_folder(self.out, self.protocol, source),
             filter=judge,
             seed=self.protocol.seed,
+            attempts=self.protocol.attempts,
             extend=True,
             sampler_options=source.options,
         )

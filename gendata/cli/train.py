@@ -32,7 +32,6 @@ SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
     ("repeat", bool, "True", "Whether a synthetic image may come again; if not, one pass."),
     ("batch-size", click.IntRange(1), "128", "Images a step, all processes together."),
     ("real-batch-size", click.IntRange(1), "batch size", "Real images a step."),
-    ("real-order", click.Choice(["shuffle", "balanced"]), "shuffle", "Draw of real images."),
     ("optimizer", click.Choice(["adam", "adamw", "sgd"]), "adam", "Optimiser."),
     ("learning-rate", click.FloatRange(0), "0.001", "Learning rate at the start."),
     ("schedule", click.Choice(["constant", "cosine", "asg", "csg"]), "cosine", "Its course."),

@@ -63,7 +63,6 @@ def make_loader(
     world: int = 1,
     views: int = 0,
     device: torch.device | str = "cpu",
-    balanced: bool = False,
     drop_last: bool | None = None,
     resident: bool | None = None,
     workers: int | None = None,
@@ -87,8 +86,6 @@ def make_loader(
             epoch, so that a frozen network's features can be kept by (row, view); 0 draws fresh
             ones.
         device: where examples go.
-        balanced: draw every class equally often, so that images of small classes come several
-            times an epoch, augmented anew, and not all of those of large ones.
         drop_last: leave out an incomplete last batch; by default where there is a full one.
         resident: keep the set on the device; by default where it takes at most 2 GiB.
         workers: decoding processes of the streaming loader; by default one per core, at most 8.
@@ -103,8 +100,7 @@ def make_loader(
     if keep:
         images = decode_all(images, size)
     drop = len(images) >= batch_size if drop_last is None else drop_last
-    labels = np.asarray(images.labels) if balanced else None
-    order = Order(len(images), batch_size, seed, rank, world, views, drop, labels)
+    order = Order(len(images), batch_size, seed, rank, world, views, drop)
     if keep and isinstance(images, ArrayImages):
         return ResidentLoader(images, order, augment, target)
     count = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers

@@ -12,7 +12,7 @@ import torch
 from gendata.images.augment import uniforms
 from gendata.seeds import hash_seed
 
-__all__ = ["Order", "Share", "balanced_order"]
+__all__ = ["Order", "Share"]
 
 ORDER, FRESH, FIXED, CHOICE = range(4)  # what a seed is for, so that no two uses share numbers
 
@@ -45,7 +45,6 @@ class Order:
         world: number of processes.
         views: number of fixed augmentations of each image; 0 draws fresh ones.
         drop_last: leave out an incomplete last batch.
-        labels: (N,) int64, to draw the classes evenly; None to see every image once an epoch.
     """
 
     count: int
@@ -55,7 +54,6 @@ class Order:
     world: int
     views: int
     drop_last: bool
-    labels: np.ndarray | None = None
 
     @property
     def steps(self) -> int:
@@ -72,13 +70,8 @@ class Order:
             end: the batch to stop before; None for all that are left.
         """
         generator = torch.Generator().manual_seed(hash_seed(self.seed, ORDER, number))
-        if self.labels is None:
-            order = torch.randperm(self.count, generator=generator).numpy()
-            counters = np.full_like(order, number)
-        else:
-            order = balanced_order(self.labels, generator)
-            # A row that comes again in the same epoch is augmented anew.
-            counters = number + (_occurrences(order) << 32)
+        order = torch.randperm(self.count, generator=generator).numpy()
+        counters = np.full_like(order, number)
         for step in range(first, self.steps if end is None else min(end, self.steps)):
             start = step * self.batch_size
             own = slice(start + self.rank, start + self.batch_size, self.world)
@@ -93,40 +86,3 @@ class Order:
     def fixed(self, rows: np.ndarray, views: np.ndarray) -> Share:
         """Asks for given views (B,) of given rows (B,)."""
         return Share(rows, views, hash_seed(self.seed, FIXED), views)
-
-
-def balanced_order(labels: np.ndarray, generator: torch.Generator) -> np.ndarray:
-    """Draws as many rows as there are, every class equally often.
-
-    The order is made of runs that hold each class once, so that a batch of B rows holds each of K
-    classes about B / K times. Within a class, no row comes again before all others have come.
-
-    Args:
-        labels: (N,) int64; classes without a row are left out.
-        generator: decides the order.
-
-    Returns:
-        (N,) int64, row numbers.
-    """
-    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    runs = -(-len(labels) // len(groups))
-    columns = []
-    for rows in groups:
-        passes = [
-            rows[torch.randperm(len(rows), generator=generator).numpy()]
-            for _ in range(-(-runs // len(rows)))
-        ]
-        columns.append(np.concatenate(passes)[:runs])
-    table = np.stack(columns, axis=1)  # (runs, K)
-    places = torch.rand(table.shape, generator=generator).argsort(dim=1).numpy()
-    return np.take_along_axis(table, places, axis=1).flatten()[: len(labels)]
-
-
-def _occurrences(rows: np.ndarray) -> np.ndarray:
-    """How often each row has come before: 0 at its first place."""
-    by_row = np.argsort(rows, kind="stable")
-    ordered = rows[by_row]
-    firsts = np.searchsorted(ordered, ordered)
-    counts = np.empty(len(rows), dtype=np.int64)
-    counts[by_row] = np.arange(len(rows)) - firsts
-    return counts

@@ -58,8 +58,6 @@ class Settings:
             batches that share none, the last one as small as it is.
         batch_size: images a step, all processes together.
         real_batch_size: real images a step; None for the batch size, or all where they are fewer.
-        real_order: "shuffle" (every real image once a pass) or "balanced" (every class equally
-            often: for few real images, unevenly spread; a mixed set is shuffled all the same).
         optimizer: "adam", "adamw" or "sgd" (momentum 0.9).
         learning_rate: at the start.
         schedule: "constant"; "cosine" down to 0, in each stage anew; "asg" or "csg": a warm-up of
@@ -87,7 +85,6 @@ class Settings:
     repeat: bool = True
     batch_size: int = 128
     real_batch_size: int | None = None
-    real_order: str = "shuffle"
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "cosine"
@@ -104,7 +101,6 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("network", "init"):  # a Path is welcome, and run.json holds texts
             object.__setattr__(self, name, str(getattr(self, name)))
-        check_choice("real_order", self.real_order, ("shuffle", "balanced"))
         check_choice("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("select", self.select, ("last", "source-val", "target-val", "oracle"))

@@ -154,7 +154,6 @@ def source_loaders(
             rank=accelerator.process_index,
             world=accelerator.num_processes,
             views=settings.views,
-            balanced=name == "real" and settings.real_order == "balanced",
             drop_last=None if settings.repeat else False,
             device=accelerator.device,
         )

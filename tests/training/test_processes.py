@@ -19,7 +19,7 @@ RUNS = [
     {**COMMON, **GUIDED, "method": "pg+rg", "batch_size": 16, "views": 2},
     {**COMMON, **GUIDED, **MIXED, "method": "pg", "batch_size": 15},
     {**COMMON, "method": "rg", "batch_size": 16, "lambda1": 0.5, "clip": 0.4},
-    {**COMMON, "method": "rg", "batch_size": 15, "real_order": "balanced"},
+    {**COMMON, "method": "rg", "batch_size": 15},
 ]
 
 
