@@ -38,7 +38,7 @@ def test_two_processes_equal_one_on_the_joined_batch(start, tmp_path):
             torch.testing.assert_close(
                 together["weights"][name],
                 expected,
-                atol=5e-6,
+                atol=2e-5,  # rounding: 7e-6 was seen, which in double precision was below 2e-7
                 rtol=0,
                 msg=lambda m, o=options: f"{o}: {m}",
             )

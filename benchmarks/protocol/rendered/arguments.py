@@ -27,7 +27,7 @@ METHOD = "fake"
 UNUSED: Mapping[str, Any] = {  # what only studies with real training images decide
     **dict.fromkeys(("data", "test", "validation", "label", "subset_seed")),
     **{"sources": (), "per_class": (), "shots": (None,), "subset_sources": False},
-    **{"threshold": 0.0, "options": {}, "tune": {}, "augment_by_loss": {}},
+    **{"threshold": 0.0, "options": {}, "tune": {}, "augment_by_loss": {}, "attempts": 1},
 }
 
 
