@@ -21,7 +21,7 @@ import torch
 
 from gendata.benchmarks.command_line import command_line
 from gendata.benchmarks.gap_cases import CASES, Pool
-from gendata.benchmarks.tables import StudyResult, Table
+from gendata.benchmarks.tables import StudyResult, Table, with_interval
 from gendata.errors import GendataError
 from gendata.features.encoders import Encoder, load_encoder
 from gendata.features.extract import Features
@@ -29,6 +29,7 @@ from gendata.files import write_json
 from gendata.gap.decomposition.measure import decompose
 from gendata.gap.fidelity.measure import measure_fidelity
 from gendata.gap.measures.clusters import principal_components
+from gendata.gap.measures.frechet import LARGE_BIAS
 from gendata.gap.measures.memorisation import authentic_images
 from gendata.gap.measures.shares import share_of
 from gendata.images import Subset, decode_all, open_images
@@ -206,11 +207,11 @@ def _fidelity(real: Features, synthetic: Features, network: Encoder, seed: int) 
 
 def _table_of_parts(found: Mapping[str, Mapping[str, Any]], caption: str) -> Table:
     rows = [
-        [case["kind"], case["dose"], *(_shown(case[part]["gap"]) for part in PARTS)]
+        [case["kind"], case["dose"], *(with_interval(case[part]["gap"]) for part in PARTS)]
         for case in found.values()
     ]
     floor = next(iter(found.values()))["floor"]
-    halves = ["halves of the real images", "", *(_shown(floor[part]) for part in PARTS)]
+    halves = ["halves of the real images", "", *(with_interval(floor[part]) for part in PARTS)]
     return Table(["what was done", "dose", *PARTS], [halves, *rows], caption)
 
 
@@ -220,7 +221,7 @@ def _table_of_figures(found: Mapping[str, Mapping[str, Any]], caption: str) -> T
     rows = []
     for case in found.values():
         figures = case["fidelity"]["figures"]
-        cells = (_shown(figures.get(name), form) for name, _, form in FIGURES)
+        cells = (with_interval(figures.get(name), form) for name, _, form in FIGURES)
         rows.append([case["kind"], case["dose"], *cells])
     ks = f"k = {first['nearest_k']}, for rarity {first['rarity_k']}"
     return Table(heads, rows, f"{caption}; {ks}{_remark(found)}")
@@ -228,19 +229,14 @@ def _table_of_figures(found: Mapping[str, Mapping[str, Any]], caption: str) -> T
 
 def _remark(found: Mapping[str, Mapping[str, Any]]) -> str:
     """What is said against the Fréchet distances of these."""
-    warnings = {
-        warning
+    warned = [
+        warnings[0]
         for case in found.values()
-        for warning in case["fidelity"]["warnings"].get("frechet", ())
-    }
-    return f". Fréchet: {'; '.join(sorted(warnings))}" if warnings else ""
-
-
-def _shown(estimate: Mapping[str, float | None] | None, form: str = ".2f") -> str:
-    if estimate is None or estimate["value"] is None:
-        return "–"
-    value, low, high = (
-        "–" if estimate[end] is None else format(estimate[end], form)
-        for end in ("value", "low", "high")
+        if (warnings := case["fidelity"]["warnings"].get("frechet"))
+    ]
+    if len(set(warned)) < 2:
+        return "".join(f". Fréchet: {warning}" for warning in set(warned))
+    return (  # each row has a share of its own
+        f". Fréchet: in {len(warned)} of {len(found)} rows more than {LARGE_BIAS:.0%} of the "
+        f"distance is owed to the small number of images"
     )
-    return f"{value} ({low} to {high})"

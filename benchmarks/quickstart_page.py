@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,20 +79,9 @@ def summary(outcome: Outcome, methods: Sequence[MethodRow]) -> str:
 def result_section(outcome: Outcome, methods: Sequence[MethodRow]) -> Section:
     """The table of methods; the best of each setting stands out."""
     values = {row.method: mean(outcome.results[row.method]) for row in methods}
-    rows = []
-    for row in methods:
-        peers = [values[other.method] for other in methods if other.setting == row.setting]
-        spread = (
-            np.std(outcome.results[row.method], ddof=1) if outcome.counts["seeds"] > 1 else None
-        )
-        accuracy = Cell(
-            f"{values[row.method]:.1%}",
-            "" if spread is None else f"± {spread:.1%}",
-            heat=(values[row.method] - min(values.values()))
-            / max(max(values.values()) - min(values.values()), 1e-9),
-            strong=values[row.method] == max(peers),
-        )
-        rows.append(Row(row.title, [row.setting, accuracy]))
+    rows = [
+        Row(row.title, [row.setting, _accuracy(outcome, row, methods, values)]) for row in methods
+    ]
     counts = outcome.counts
     caption = (
         f"Accuracy on {counts['test']:,} real test images on which nothing was trained or chosen, "
@@ -100,29 +89,32 @@ def result_section(outcome: Outcome, methods: Sequence[MethodRow]) -> Section:
         f"images; few-shot methods also see {counts['few']} real ones. The size of the test set "
         f"alone leaves a standard error of about {error(values, counts):.1f} points."
     )
+    key_figures = [
+        ("fake", "synthetic images only", "zero-shot baseline"),
+        ("pg", "with Pretrained Guidance", "still no real image"),
+        ("pg+rg", "with both guidances", f"and {counts['few']} real images"),
+    ]
     return Section(
         "Trained on generated images, tested on real ones",
         [
-            KeyFigures(
-                [
-                    KeyFigure(
-                        f"{values['fake']:.1%}", "synthetic images only", "zero-shot baseline"
-                    ),
-                    KeyFigure(
-                        f"{values['pg']:.1%}", "with Pretrained Guidance", "still no real image"
-                    ),
-                    KeyFigure(
-                        f"{values['pg+rg']:.1%}",
-                        "with both guidances",
-                        f"and {counts['few']} real images",
-                    ),
-                ]
-            ),
+            KeyFigures([KeyFigure(f"{values[each]:.1%}", *words) for each, *words in key_figures]),
             Table(["setting", "accuracy"], rows, "method", caption=caption),
         ],
         "Pretrained Guidance keeps the relations that a frozen ImageNet network sees; Real "
         "Guidance lets a few real images correct every synthetic gradient.",
     )
+
+
+def _accuracy(
+    outcome: Outcome, row: MethodRow, methods: Sequence[MethodRow], values: Mapping[str, float]
+) -> Cell:
+    """A method's mean and deviation; the best of its setting is strong."""
+    value, several = values[row.method], outcome.counts["seeds"] > 1
+    spread = f"± {np.std(outcome.results[row.method], ddof=1):.1%}" if several else ""
+    low, high = min(values.values()), max(values.values())
+    best = max(values[other.method] for other in methods if other.setting == row.setting)
+    heat = (value - low) / max(high - low, 1e-9)
+    return Cell(f"{value:.1%}", spread, heat=heat, strong=value == best)
 
 
 def filter_section(outcome: Outcome, name: str, classifier: Classifier) -> Section:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["StudyResult", "Table", "latex_escaped"]
+__all__ = ["StudyResult", "Table", "latex_escaped", "with_interval"]
 
 GAP = 2  # spaces between the columns of text
 
@@ -176,6 +176,22 @@ _LATEX = {
     "μ": r"$\mu$",
     "σ": r"$\sigma$",
 } | {special: f"\\{special}" for special in "&%$#_{}"}
+
+
+def with_interval(estimate: Mapping[str, float | None] | None, form: str = ".2f") -> str:
+    """A cell of a figure and the ends of its interval; a dash for what there is none of.
+
+    Args:
+        estimate: "value", "low" and "high".
+        form: how a number is written.
+    """
+    if estimate is None or estimate["value"] is None:
+        return "–"
+    value, low, high = (
+        "–" if estimate[end] is None else format(estimate[end], form)
+        for end in ("value", "low", "high")
+    )
+    return f"{value} ({low} to {high})"
 
 
 def latex_escaped(text: str) -> str:

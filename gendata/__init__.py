@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     )
     from gendata.errors import GendataError
     from gendata.gap import measure_gap
-    from gendata.images import balanced_split, balanced_subset, export_images, open_images
+    from gendata.images import (
+        balanced_split,
+        balanced_subset,
+        export_images,
+        export_sheet,
+        open_images,
+    )
     from gendata.models import load_classifier
     from gendata.samplers import load_sampler
     from gendata.training import train
@@ -32,6 +38,7 @@ _HOMES = {
     "balanced_subset": "gendata.images",
     "draw_clone": "gendata.clone",
     "export_images": "gendata.images",
+    "export_sheet": "gendata.images",
     "filter_clone": "gendata.clone",
     "filter_images": "gendata.clone",
     "load_classifier": "gendata.models",
@@ -49,6 +56,7 @@ __all__ = [
     "balanced_subset",
     "draw_clone",
     "export_images",
+    "export_sheet",
     "filter_clone",
     "filter_images",
     "load_classifier",

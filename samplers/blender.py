@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -124,32 +125,35 @@ class BlenderSampler:
         """
         labels = check_labels(labels, seeds, len(self.classes), torch.device("cpu"))
         assert labels is not None, "checked"
-        drawn = [
-            self.parameters(label, seed)
-            for label, seed in zip(labels.tolist(), seeds.tolist(), strict=True)
-        ]
-        return self.render(drawn)
+        pairs = list(zip(labels.tolist(), seeds.tolist(), strict=True))
+        return self._render(len(pairs), lambda row: self.parameters(*pairs[row]))
 
     def render(self, drawn: Sequence[Parameters]) -> Described:
         """Renders the images of some parameters; see `sample_described`."""
-        with one_thread():
-            return self._render(drawn)
+        return self._render(len(drawn), drawn.__getitem__)
 
-    def _render(self, drawn: Sequence[Parameters]) -> Described:
-        images = np.zeros((len(drawn), self.resolution, self.resolution, 3), np.uint8)
-        rows: list[dict[str, Any]] = [_describe(each) for each in drawn]
-        unusable = {row: "mesh" for row, each in enumerate(drawn) if self._has_bad_mesh(each)}
-        wanted = [row for row in range(len(drawn)) if row not in unusable]
-        for place, result in self.pool.render([self._request(drawn[row]) for row in wanted]):
-            row = wanted[place]
-            self._tell(result)
-            if result.status != "ok":
-                unusable[row] = result.status
-                continue
-            arrays, header = result.arrays, result.header
-            images[row] = composite(arrays["colour"], drawn[row].background, self.photos)
-            rows[row]["visible"] = header["visible"]
-            rows[row] |= label_values(self.settings.labels, arrays, header["centre"])
+    def _render(self, count: int, draw: Callable[[int], Parameters]) -> Described:
+        """Renders images whose parameters are drawn while earlier ones are being rendered."""
+        images = np.zeros((count, self.resolution, self.resolution, 3), np.uint8)
+        rows: list[dict[str, Any]] = [{} for _ in range(count)]
+        drawn: dict[int, Parameters] = {}
+        unusable: dict[int, str] = {}
+
+        def request(row: int) -> dict[str, Any]:
+            drawn[row] = draw(row)
+            rows[row] = _describe(drawn[row])
+            return {"parameters": rows[row]["parameters"], "sources": self._sources(drawn[row])}
+
+        with one_thread():
+            for row, result in self.pool.render([partial(request, row) for row in range(count)]):
+                self._tell(result)
+                if result.status != "ok":
+                    unusable[row] = result.status
+                    continue
+                arrays, header = result.arrays, result.header
+                images[row] = composite(arrays["colour"], drawn[row].background, self.photos)
+                rows[row]["visible"] = header["visible"]
+                rows[row] |= label_values(self.settings.labels, arrays, header["centre"])
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         return Described(pixels, pa.Table.from_pylist(rows, self.columns), unusable)
 
@@ -167,13 +171,9 @@ class BlenderSampler:
         photos = len(self.photos) if self.photos is not None else 0
         return draw_parameters(factors, self.library.objects(label), others, seed, photos)
 
-    def _request(self, parameters: Parameters) -> dict[str, Any]:
-        keys = _objects_of(parameters)
-        sources = {key: asdict(self.library.file(key)) for key in keys}
-        return {"parameters": parameters.to_json(), "sources": sources}
-
-    def _has_bad_mesh(self, parameters: Parameters) -> bool:
-        return any(key in self.bad_meshes for key in _objects_of(parameters))
+    def _sources(self, parameters: Parameters) -> dict[str, Any]:
+        placed = (parameters.object, *parameters.distractors)
+        return {each.object: asdict(self.library.file(each.object)) for each in placed}
 
     def _tell(self, result: Result) -> None:
         """Warns of each thing that somebody should know, once.
@@ -275,9 +275,10 @@ def load_blender(
     )
     if workers is not None:
         _whole("workers", workers, 1, 4096)
-    library = open_objects(ref, up=up, most_faces=most_faces)
+    library = open_objects(ref, up=up, most_faces=_whole("most_faces", most_faces, 1, 2**31))
     photos = None if reference is None else open_photos(str(reference), download)
-    chosen = load_factors(preset, factors, changes, photos is not None)
+    file = None if factors is None else str(factors)
+    chosen = load_factors(preset, file, changes, photos is not None)
     if chosen.needs_photos and photos is None:
         raise GendataError(
             "backgrounds can be photos, and there are none", do=f"give -o {PHOTOS}=IMAGES"
@@ -331,10 +332,6 @@ def _describe(parameters: Parameters) -> dict[str, Any]:
     }
 
 
-def _objects_of(parameters: Parameters) -> list[str]:
-    return [placed.object for placed in (parameters.object, *parameters.distractors)]
-
-
 def _check_factors(changes: Mapping[str, Any]) -> None:
     """Refuses what is neither an option nor a factor; which factor it is, is checked later."""
     for name in changes:
@@ -350,7 +347,14 @@ def _check_factors(changes: Mapping[str, Any]) -> None:
 
 def _device(device: str | torch.device) -> str:
     """What Cycles calls a device."""
-    name = str(device).partition(":")[0]
+    name, _, number = str(device).partition(":")
+    if number not in ("", "0"):
+        raise GendataError(
+            "Blender takes all accelerators of a kind",
+            found=f"the device {device}",
+            do=f"choose the device {name}, and let this process see one alone "
+            "(CUDA_VISIBLE_DEVICES and the like)",
+        )
     if name == "auto":
         if torch.cuda.is_available():
             return "hip" if torch.version.hip else "optix"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gendata.benchmarks.protocol.arguments import Protocol
 from gendata.benchmarks.protocol.references import is_sampler
 from gendata.benchmarks.protocol.runs import roles_of
 from gendata.benchmarks.protocol.sources import Bank
@@ -34,14 +35,17 @@ def check_sets(bank: Bank) -> None:
             bank.few(shots, protocol.seed)
 
 
-def check_networks(bank: Bank) -> None:
+def check_networks(protocol: Protocol, classes: int) -> None:
     """Builds the networks of all rows, with their initial weights, and shows them to the methods.
+
+    Args:
+        protocol: whose rows.
+        classes: how many the networks shall tell.
 
     Raises:
         GendataError: there is no such network, its weights are not on this machine, or a method
             cannot train it.
     """
-    protocol, classes = bank.protocol, len(bank.test().classes)
     networks: dict[tuple[str, str, str | None], Network] = {}
     for row in protocol.rows:
         settings, method, _ = resolve(row.method, None, protocol.options_for(row))

@@ -87,18 +87,27 @@ def begin(protocols: Sequence[Protocol], out: Path, *, jobs: int, dry_run: bool)
     if not dry_run:
         for bank in banks:
             check_sets(bank)
-            check_networks(bank)
+            check_networks(bank.protocol, len(bank.test().classes))
         for bank in banks:
             bank.draw()
     return banks
 
 
-def outlined(bank: Bank, runs: Sequence[Run], sweep: Sweep) -> list[Planned]:
-    """The plan of a dry run: what is not on this machine leaves its runs without a key."""
+def outlined(
+    bank: Bank, runs: Sequence[Run], sweep: Sweep, check: Callable[[Any], None] = check_sets
+) -> list[Planned]:
+    """The plan of a dry run: what is not on this machine leaves its runs without a key.
+
+    Args:
+        bank: of a protocol.
+        runs: of that protocol.
+        sweep: knows which are finished.
+        check: opens the sets that are there already.
+    """
     if bank.protocol.left_open():
         return [Planned(bank, run, None) for run in runs]
     try:
-        check_sets(bank)
+        check(bank)
         return sweep.plan(bank, runs)
     except GendataError as error:
         click.echo(f"{bank.protocol.name}: {error}", err=True)

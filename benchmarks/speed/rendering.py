@@ -56,8 +56,9 @@ def measure() -> list[Measurement]:
             several = opened.enter_context(closing(_sampler(workers=cores)))
             found = drawn(several, folder, cores)
             found.append(beside_plain_loop(several, blender, folder))
-            single = opened.enter_context(closing(_sampler(workers=1)))
-            found.append(beside_one_worker(several, single, cores))
+            if cores > 1:
+                single = opened.enter_context(closing(_sampler(workers=1)))
+                found.append(beside_one_worker(several, single, cores))
         return [*found, *on_gpu(folder)]
 
 

@@ -81,9 +81,13 @@ def _stop(message: str, status: int) -> NoReturn:
 def main() -> None:
     """Draw labelled images from a generator, measure what they lack, train on them.
 
+    Every command's --help ends with examples; gendata list names what there is to draw from and
+    to train with.
+
     \b
     gendata quickstart                                 the whole story, offline, in minutes
     gendata sample embedded:fashion-gan --per-class 100 --out clone
+    gendata render embedded --per-class 20 --out rendered
     gendata gap fashion-mnist:train clone --out gap
     gendata train --synthetic clone --test fashion-mnist:test --method pg --out run
     """

@@ -56,10 +56,11 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Check a run of `gendata sample` before it starts, with the same arguments.
+    """Check a run of `gendata sample` before it starts.
 
-    Files and their digests, classes, the folder, acceptance, memory, time and disk. A few batches
-    are drawn and thrown away. Exits with 1 where something would stop the run.
+    It takes the same arguments, and looks at files and their digests, classes, the folder,
+    acceptance, memory, time and disk. A few batches are drawn and thrown away. Exits with 1 where
+    something would stop the run.
 
     \b
     Examples:

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-
-SHEET = "sheet"
+SHEET, SHOWN = "sheet", 8  # images of a class in a sheet
 
 
 def _check_out(context: click.Context, parameter: click.Parameter, out: Path) -> Path:
     """Refuses what cannot be written; a sheet is one file, all else is a folder."""
     if context.params["layout"] == SHEET:
+        from gendata.images.sheet import check_sheet_file
+
+        check_sheet_file(out)
         check_writable(context, parameter, out.absolute().parent)
         return out
     return check_writable(context, parameter, out)
@@ -57,7 +59,7 @@ def _check_out(context: click.Context, parameter: click.Parameter, out: Path) ->
 @click.option(
     "--per-class",
     type=click.IntRange(1),
-    help="Write this many of each class, chosen by --seed; a sheet shows 8 of them if not told.",
+    help="Write this many of each class, chosen by --seed; by default all, in a sheet at most 8.",
 )
 @click.option(
     "--held-out",
@@ -91,20 +93,18 @@ def command(
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """Write the images of REFERENCE, lossless, in another layout.
+    """Write an image set in another layout, or as one picture.
 
-    REFERENCE is a path, or a known set such as fashion-mnist:train or cifar10:test.
+    REFERENCE is a path, or a known set such as fashion-mnist:train or cifar10:test. Images are
+    written lossless; what a clone's sampler said of them (such as the columns of `gendata render`)
+    goes with them, except into a sheet.
 
     \b
     Examples:
       gendata export fashion-mnist:train --per-class 10 --format webdataset --out few
       gendata export clone --format sheet --out clone.png
     """
-    from gendata.images import balanced_split, balanced_subset, export_images, open_images
-    from gendata.images.sheet import check_sheet_file, export_sheet
-
-    if layout == SHEET:
-        check_sheet_file(out)
+    from gendata.images import balanced_split, balanced_subset, open_images
 
     images = open_images(reference, download=download, strict=strict, **options)
     if held_out is not None:
@@ -113,12 +113,17 @@ def command(
         images = balanced_subset(images, per_class, seed)
     if limit is not None:
         images = _limited(images, limit, seed)
-    if layout == SHEET:
-        count = export_sheet(images, out, per_class or 8, seed)
-    else:
-        count = export_images(images, out, layout)
+    count = _write(images, out, layout, per_class or SHOWN, seed)
     result = {"images": count, "classes": len(images.classes), "format": layout, "out": str(out)}
     echo_result(result, f"{count} images of {len(images.classes)} classes in {out}", as_json)
+
+
+def _write(images: Images, out: Path, layout: str, shown: int, seed: int) -> int:
+    from gendata.images import export_images, export_sheet
+
+    if layout == SHEET:
+        return export_sheet(images, out, shown, seed)
+    return export_images(images, out, layout)
 
 
 def _limited(images: Images, limit: int, seed: int) -> Images:

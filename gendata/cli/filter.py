@@ -37,7 +37,7 @@ __all__ = ["command"]
     help="With --filter, most images of a class; by default as many as the largest class has.",
 )
 @seed_option
-@batch_size_option
+@batch_size_option()
 @settings_option("image set", "split=train")
 @download_option("With --filter, fetch images or a classifier that are not on this machine.")
 @device_option
@@ -58,7 +58,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Keep the images that a classifier trusts, as a clone of their own.
+    """Keep the images that a classifier trusts, as a clone.
 
     IMAGES is a clone (a folder, or a URL such as s3://bucket/clone) with stored probabilities,
     which --threshold makes stricter without a classifier; or, with --filter, any image set.

@@ -86,7 +86,8 @@ def _channels(
     default="embedded:efficientnet-lite0",
     show_default=True,
     metavar="REF",
-    help="Whose features are compared: embedded:…, timm:NAME, torchscript:FILE, inception:FILE.",
+    help="Whose features are compared: embedded:…, timm:NAME, cifar-resnet56:FILE, "
+    "torchscript:FILE, inception:FILE.",
 )
 @click.option(
     "--encoder-size",
@@ -149,10 +150,11 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Measure what CLONEs lack against REAL images, what they are worth, and write a report.
+    """Measure what CLONEs lack against REAL images, and write a report.
 
-    Writes report.html, a page that opens offline, gap.json and gap.csv. A command that was killed
-    goes on where it was, and one that asks for further parts adds them.
+    Writes report.html, a page that opens offline and also says what one synthetic image is worth,
+    gap.json and gap.csv. A command that was killed goes on where it was, and one that asks for
+    further parts adds them.
 
     \b
     --parts, and what each costs:

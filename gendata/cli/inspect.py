@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def command(file: Path, as_json: bool) -> None:
-    """Tell what the checkpoint FILE is, without building or running anything in it.
+    """Tell what a checkpoint is, without running anything in it.
 
     FILE is a pickle (.pkl, .pt), a safetensors or TorchScript file, or a folder of diffusers.
 

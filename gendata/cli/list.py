@@ -17,9 +17,10 @@ KINDS = ("samplers", "methods", "studies", "presets", "assets")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """List samplers, training methods, studies, their presets and embedded assets.
+    """List samplers, methods, studies, presets and assets.
 
-    What plugins add is included.
+    Samplers draw images, methods train on them, studies (`gendata bench`) compare methods, presets
+    are settings of studies, and assets come with the package. What plugins add is included.
 
     \b
     Examples:

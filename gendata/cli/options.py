@@ -85,7 +85,7 @@ def check_writable(_: click.Context, __: click.Parameter, path: Path) -> Path:
         raise GendataError(
             f"cannot write to {path}",
             found=f"{present}, which is {'read-only' if present.is_dir() else 'a file'}",
-            do="choose another --out",
+            do="choose another path",
         )
     return path
 
@@ -108,21 +108,30 @@ strict_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
+def added(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Adds several options to a command, which lists them in this order."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 def download_option(help: str) -> Callable[[F], F]:
     """--download: the consent without which nothing is fetched."""
     return click.option("--download", is_flag=True, help=help)
 
 
-def sampler_flags(function: F) -> F:
-    """--from-real, --trust and --download: what deserves a name of its own."""
-    trust = click.option(
-        "--trust", is_flag=True, help="Run the code that python:MODULE:FUNCTION names."
-    )
-    photos = click.option(
+# Options of a sampler that deserve a name of their own.
+sampler_flags = added(
+    click.option(
         "--from-real", metavar="REF", help="Real photos that a text-to-image model starts from."
-    )
-    download = download_option("Fetch a generator or a classifier that is not on this machine.")
-    return photos(trust(download(function)))
+    ),
+    click.option("--trust", is_flag=True, help="Run the code that python:MODULE:FUNCTION names."),
+    download_option("Fetch a generator or a classifier that is not on this machine."),
+)
 
 
 def with_flags(options: dict[str, Any], from_real: str | None, trust: bool) -> dict[str, Any]:
@@ -158,9 +167,15 @@ def key_values(
     return options
 
 
-batch_size_option = click.option(
-    "--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Images a batch."
-)
+def batch_size_option(default: int = 64) -> Callable[[F], F]:
+    """--batch-size."""
+    return click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=default,
+        show_default=True,
+        help="Images a batch.",
+    )
 
 
 def settings_option(of: str, example: str) -> Callable[[F], F]:
@@ -190,7 +205,7 @@ def judging_options(
     given: dict[str, Any] = (
         {"required": True} if threshold is None else {"default": threshold, "show_default": True}
     )
-    options: list[Callable[[Any], Any]] = [
+    return added(
         click.option("--filter", "judge", metavar="CLASSIFIER", help=filter),
         click.option(
             "--threshold",
@@ -209,14 +224,7 @@ def judging_options(
             metavar="KEY=VALUE",
             help="An option of the classifier, such as input_size=64; may be repeated.",
         ),
-    ]
-
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
+    )
 
 
 def per_class_option(unless: str | None = None) -> Callable[[F], F]:
@@ -230,24 +238,16 @@ def per_class_option(unless: str | None = None) -> Callable[[F], F]:
     )
 
 
-def filling_options(
-    batch_size: int = 64, shard_size: int = 2048
-) -> tuple[Callable[[Any], Any], ...]:
-    """Which slots a clone has, and how they are filled.
+def filling_options(batch_size: int = 64, shard_size: int = 2048) -> Callable[[F], F]:
+    """How a clone's slots are chosen and filled.
 
     Args:
         batch_size: the default.
         shard_size: the default.
     """
-    return (
+    return added(
         seed_option,
-        click.option(
-            "--batch-size",
-            type=click.IntRange(1),
-            default=batch_size,
-            show_default=True,
-            help="Images a batch.",
-        ),
+        batch_size_option(batch_size),
         click.option(
             "--shard-size",
             type=click.IntRange(1),
@@ -273,19 +273,6 @@ def filling_options(
     )
 
 
-# What `sample` draws with, and `doctor` examines beforehand.
-DRAWING: tuple[Callable[[Any], Any], ...] = (
-    per_class_option(),
-    judging_options(
-        threshold=0.8,
-        label="Whose label counts; agree where the sampler knows classes, classifier elsewhere.",
-    ),
-    *filling_options(),
-    settings_option("sampler", "steps=50"),
-    sampler_flags,
-)
-
-
 def slot_options(batch_size: int, shard_size: int, unless: str | None = None) -> Callable[[F], F]:
     """The options that say which slots a clone has, with defaults of their own.
 
@@ -294,21 +281,21 @@ def slot_options(batch_size: int, shard_size: int, unless: str | None = None) ->
         shard_size: the default.
         unless: an eager option; where that is given, no clone is drawn and none is required.
     """
-    options = (per_class_option(unless), *filling_options(batch_size, shard_size))
-
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
+    return added(per_class_option(unless), filling_options(batch_size, shard_size))
 
 
-def drawing_options(function: F) -> F:
-    """The options that decide a clone, apart from where it goes and who draws which part."""
-    for option in reversed(DRAWING):
-        function = option(function)
-    return function
+# What decides a clone, apart from where it goes and who draws which part: `sample` draws with
+# these, and `doctor` examines them beforehand.
+drawing_options = added(
+    per_class_option(),
+    judging_options(
+        threshold=0.8,
+        label="Whose label counts; agree where the sampler knows classes, classifier elsewhere.",
+    ),
+    filling_options(),
+    settings_option("sampler", "steps=50"),
+    sampler_flags,
+)
 
 
 def _by_option(command: click.Command) -> dict[str, click.Parameter]:

@@ -23,8 +23,8 @@ __all__ = ["command"]
 
 @click.command("quickstart")
 @out_option(default="quickstart")
-@click.option("--data", default=None, help="Real training images of your own.")
-@click.option("--test", default=None, help="Real test images of your own.")
+@click.option("--data", metavar="REF", help="Real training images; Fashion-MNIST's by default.")
+@click.option("--test", metavar="REF", help="Real test images; a fifth of --data by default.")
 @click.option("--sampler", "samplers", multiple=True, help="Sampler of your classes; repeatable.")
 @click.option(
     "--sampler-option",
@@ -36,13 +36,29 @@ __all__ = ["command"]
     help="An option of every sampler, such as z_dim=128; may be repeated.",
 )
 @click.option("--filter", default=None, help="Classifier whose confidence filters the clones.")
-@click.option("--per-class", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--shots", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--epochs", type=click.IntRange(2), default=40, show_default=True)
+@click.option(
+    "--per-class",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Images of each class to draw.",
+)
+@click.option(
+    "--shots",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Real images of each class that the low-shot methods see.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(2), default=40, show_default=True, help="Of each training."
+)
 @click.option(
     "--size", type=click.IntRange(8), help="Side to train at, pixels; the sampler's by default."
 )
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Trainings of a method."
+)
 @seed_option
 @strict_option
 @download_option("Fetch images, samplers or a classifier that are not on this machine.")
@@ -50,7 +66,7 @@ __all__ = ["command"]
 @config_option
 @json_option
 def command(out: Path, data: str | None, as_json: bool, **options: object) -> None:
-    """Draw clones, filter them, measure their gap, train with guidance, and show it all.
+    """Draw, filter, measure, train with guidance, and show it all.
 
     Runs offline on two CPU cores in minutes; run it again to continue what was stopped. The
     report is OUT/report.html.

@@ -20,7 +20,7 @@ from gendata.cli.options import (
     settings_option,
     slot_options,
 )
-from gendata.cli.sample import echo_clone
+from gendata.cli.sample import echo_share
 from gendata.errors import GendataError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _check_sheet(context: click.Context, parameter: click.Parameter, out: Path) 
 @click.option("--preset", metavar="NAME", help="What varies, and how; s2rda by default.")
 @click.option(
     "--factors",
-    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
     help="YAML file of factors, in place of the preset's.",
 )
 @click.option(
@@ -96,11 +96,11 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Render a balanced, labelled set of the objects in ASSETS into a folder.
+    """Render a balanced, labelled set of the objects in ASSETS.
 
-    ASSETS is a folder of class folders with meshes, or "embedded". The same command continues a
-    run that was killed. The folder is a clone, as `gendata sample` draws them; each row also
-    holds every value that its image was made from.
+    ASSETS is a folder of class folders with meshes, or "embedded". The set is a clone, as
+    `gendata sample` draws them; each row also holds every value that its image was made
+    from. The same command continues a run that was killed.
 
     \b
     Examples:
@@ -139,11 +139,7 @@ def command(
     finally:
         sampler.close()
         _tell_bad_meshes(sampler)
-    if clone is None:
-        result = {"out": str(out), "finished": False}
-        echo_result(result, f"{out}: this share is done, others are not yet", as_json)
-        return
-    echo_clone(out, as_json)
+    echo_share(out, share, clone is not None, as_json)
 
 
 def _check_no_clone(sheet: Path, classes: tuple[str, ...]) -> None:

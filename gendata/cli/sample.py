@@ -75,6 +75,9 @@ def command(
 ) -> None:
     """Draw a balanced, labelled clone from SAMPLER into a folder.
 
+    SAMPLER is a path, or KIND:PATH; `gendata list samplers` names the kinds. CLASSIFIER is
+    embedded:fashion-classifier, timm:NAME, cifar-resnet56:FILE, torchscript:FILE and so on.
+
     The same command continues a run that was killed. Under `accelerate launch` or `torchrun`
     the ranks share the work; with --cluster ray the nodes of a Ray cluster do.
 
@@ -86,8 +89,6 @@ def command(
           --classes 281 --batch-size 32 --shard 0/8 --out dogs-and-cats
     """  # noqa: D301
     from gendata.clone import draw_clone, plan_clone
-    from gendata.clone.ranks import parse_share
-    from gendata.clone.remote import staging_folder
     from gendata.clone.source import Source
     from gendata.samplers import load_sampler
 
@@ -95,9 +96,7 @@ def command(
     check_filter(judge, threshold, label, judge_options)
     if judge is None:
         refuse_without_filter(**options_given("threshold"))
-    share = parse_share(shard)
-    if cluster is not None and share is not None:
-        raise GendataError("--cluster and --shard exclude each other", do="give one of them")
+    share = _share(shard, cluster)
     chosen = classes or None
     if cluster is not None and not dry_run:
         source = Source(sampler, options, judge, threshold, label, judge_options, device, download)
@@ -122,7 +121,26 @@ def command(
         sampler_options=options,
         **settings,
     )
-    if clone is None:
+    echo_share(out, share, clone is not None, as_json)
+
+
+def _share(shard: str | None, cluster: str | None) -> tuple[int, int] | None:
+    """Reads --shard, which a cluster does not go with."""
+    from gendata.clone.ranks import parse_share
+
+    share = parse_share(shard)
+    if cluster is not None and share is not None:
+        raise GendataError("--cluster and --shard exclude each other", do="give one of them")
+    return share
+
+
+def echo_share(
+    out: Path | str, share: tuple[int, int] | None, finished: bool, as_json: bool
+) -> None:
+    """Prints what a clone holds, or that other shares are still to be drawn."""
+    from gendata.clone.remote import staging_folder
+
+    if not finished:
         result = {"out": str(out), "finished": False}
         echo_result(result, f"{out}: this share is done, others are not yet", as_json)
         return

@@ -27,9 +27,14 @@ SETTINGS: tuple[tuple[str, Any, str, str], ...] = (
     ("network", str, "small-cnn", "Student: small-cnn, cifar-resnet20, wrn-28-10, timm:NAME, …"),
     ("init", str, "random", "random, imagenet or a weights file."),
     ("tap", str, "last", "Layer whose pooled output are the student's features."),
-    ("epochs", click.IntRange(1), "40", "Passes over the first source."),
-    ("iterations", click.IntRange(1), "epochs passes", "Updates in all; epochs then are parts."),
-    ("repeat", bool, "True", "Whether a synthetic image may come again; if not, one pass."),
+    ("epochs", click.IntRange(1), "40", "Passes over the first of the method's sources."),
+    (
+        "iterations",
+        click.IntRange(1),
+        "epochs passes",
+        "Updates in all, which epochs then divide.",
+    ),
+    ("repeat", bool, "True", "false: one pass over the synthetic images, each once."),
     ("batch-size", click.IntRange(1), "128", "Images a step, all processes together."),
     ("real-batch-size", click.IntRange(1), "batch size", "Real images a step."),
     ("optimizer", click.Choice(["adam", "adamw", "sgd"]), "adam", "Optimiser."),
@@ -110,6 +115,8 @@ def command(
     **given: Any,
 ) -> None:
     """Train a classifier on synthetic images, real ones, or both.
+
+    REF is a path, or a known set such as fashion-mnist:train. What a method needs, it asks for.
 
     \b
     Examples:

@@ -36,11 +36,13 @@ __all__ = ["command"]
 def command(
     clone: str, count: int, every: bool, trust: bool, download: bool, device: str, as_json: bool
 ) -> None:
-    """Check every row of CLONE, and draw some again from the recorded sampler.
+    """Check every row of a clone, and draw some again.
 
-    CLONE is a folder, or a URL such as s3://bucket/clone.
+    CLONE is a folder, or a URL such as s3://bucket/clone. Rows are drawn again by the sampler that
+    the clone records.
 
-    Exits with 1 where something is wrong, or a value differs by more than one grey level.
+    Exits with 1 where something is wrong, a value differs by more than one grey level, or what the
+    sampler says of an image has changed.
 
     \b
     Examples:

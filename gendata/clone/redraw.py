@@ -58,7 +58,8 @@ class Comparison:
             return
         for name in described.column_names:
             pairs = zip(table[name].to_pylist(), described[name].to_pylist(), strict=True)
-            self.changed[name] += sum(before != after for before, after in pairs)
+            # By their texts, because a NaN differs from itself.
+            self.changed[name] += sum(repr(before) != repr(after) for before, after in pairs)
 
     def report(self) -> dict[str, Any]:
         """What `redraw_rows` returns."""

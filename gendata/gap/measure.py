@@ -17,7 +17,7 @@ import torch
 from gendata.errors import GendataError
 from gendata.files import write_text
 from gendata.gap.chosen import chosen_parts
-from gendata.gap.clone_findings import clone_findings, load_encoders, worths_of
+from gendata.gap.clone_findings import Encoders, clone_findings, load_encoders, worths_of
 from gendata.gap.cross_source.findings import CrossFindings
 from gendata.gap.cross_source.measure import compare, crossed
 from gendata.gap.inputs.opened import Inputs, Reference, opened_inputs
@@ -98,7 +98,6 @@ def measure_gap(
         GendataError: the sources do not fit together, or something cannot be read or written.
     """
     wanted = chosen_parts(parts)
-    numbers = _numbers(seeds)
     inputs = opened_inputs(
         real,
         clones,
@@ -107,43 +106,56 @@ def measure_gap(
         per_class=per_class,
         training={"network": network, "epochs": epochs, **options},
         strict=strict,
-        seeds=numbers,
+        seeds=_numbers(seeds),
         folder=None if out is None else Path(out),
         device=resolve_device(device),
         download=download,
         progress=progress,
     )
-    normalisation = {"encoder_mean": encoder_mean, "encoder_std": encoder_std}
-    settings = {
-        **inputs.training,
-        "encoder": str(encoder),
-        "encoder_size": encoder_size,
-        **{name: value for name, value in normalisation.items() if value is not None},
-        "worth_steps": worth_steps,
-    }
+    look = {"input_size": encoder_size, "mean": encoder_mean, "std": encoder_std}
+    settings = _settings(inputs, encoder, look, worth_steps)
     asked = "inception" if fid is True else fid or None
     names = [*wanted, *([] if asked is None else ["fid"])]
     if inputs.folder is not None:
         _refuse_other_settings(inputs.folder, settings, names, inputs)
-    look = {"input_size": encoder_size, "mean": encoder_mean, "std": encoder_std}
     encoders = load_encoders(inputs, names, encoder, look, asked)
+    report = _measured(inputs, names, encoders, settings)
+    if inputs.folder is not None:
+        _write(report, inputs.folder)
+    return report
+
+
+def _settings(
+    inputs: Inputs, encoder: str, look: Mapping[str, Any], worth_steps: int | None
+) -> dict[str, Any]:
+    """Every choice, as the report lists them."""
+    normalisation = {f"encoder_{name}": look[name] for name in ("mean", "std")}
+    return {
+        **inputs.training,
+        "encoder": str(encoder),
+        "encoder_size": look["input_size"],
+        **{name: value for name, value in normalisation.items() if value is not None},
+        "worth_steps": worth_steps,
+    }
+
+
+def _measured(
+    inputs: Inputs, names: Sequence[str], encoders: Encoders, settings: Mapping[str, Any]
+) -> GapReport:
     # The dearest part goes first: what it has against its settings is then said at once.
-    worths = worths_of(inputs, worth_steps) if "worth" in wanted else {}
-    cross = _cross_source(inputs) if "cross-source" in wanted else None
+    worths = worths_of(inputs, settings["worth_steps"]) if "worth" in names else {}
+    cross = _cross_source(inputs) if "cross-source" in names else None
     shown = settings if encoders.features else inputs.training
-    report = GapReport(
+    return GapReport(
         classes=inputs.classes,
         sources=inputs.sources(),
         parts=names,
         cross=cross,
         clones=clone_findings(inputs, names, cross, encoders, worths),
-        seeds=numbers,
+        seeds=inputs.seeds,
         settings=settings,
-        environment=_environment(shown, numbers, inputs.device),
+        environment=_environment(shown, inputs.seeds, inputs.device),
     )
-    if inputs.folder is not None:
-        _write(report, inputs.folder)
-    return report
 
 
 def _numbers(seeds: int | Sequence[int]) -> list[int]:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from gendata.errors import GendataError
+from gendata.images.columns import Columns
 from gendata.images.damage import (
     Damage,
     DamagedImage,
@@ -69,6 +70,7 @@ class LazyImages:
         rows: (N,) their numbers in the source.
         strict: whether damaged images stop whoever meets them.
         damaged: images that were left out.
+        columns: what a clone's sampler said of the source's images; None: nothing.
     """
 
     def __init__(
@@ -80,8 +82,9 @@ class LazyImages:
         rows: np.ndarray,
         strict: bool = False,
         damaged: Damages = (),
+        columns: Columns | None = None,
     ) -> None:
-        self.name, self.source, self.rows = name, source, rows
+        self.name, self.source, self.rows, self.columns = name, source, rows, columns
         self.classes: Sequence[str] = list(classes)
         self.labels = np.asarray(labels, dtype=np.int64)
         self.strict, self.damaged = strict, damaged

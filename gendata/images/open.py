@@ -8,12 +8,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from gendata.errors import GendataError
 from gendata.images.cifar import CIFAR_FILES, read_cifar, read_cifar10, read_cifar100
 from gendata.images.embedded import read_embedded
+from gendata.images.export import METADATA
 from gendata.images.imagefolder import read_image_folder
 from gendata.images.npz import read_npz
 from gendata.images.parquet import clone_state, read_clone, read_parquet
@@ -176,7 +178,8 @@ def _kind_of_folder(path: Path) -> str | None:
         return "clone"
     names = {entry.name for entry in path.iterdir()}
     for suffix, kind in ((".parquet", "parquet"), (".tar", "webdataset")):
-        if any(path.glob(f"*{suffix}")) or any(path.glob(f"*/*{suffix}")):
+        files = chain(path.glob(f"*{suffix}"), path.glob(f"*/*{suffix}"))
+        if any(file.name != METADATA for file in files):
             return kind
     if names & CIFAR_FILES:
         return "cifar"

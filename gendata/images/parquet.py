@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from gendata.errors import GendataError
+from gendata.images.columns import Columns
 from gendata.images.flat import FlatSource, flattened
 from gendata.images.lazy import LazyImages, Source, inspected
 from gendata.images.places import Place, place_of
 from gendata.images.row_groups import (
     Footer,
     ParquetSource,
+    RowGroups,
     encoded_groups,
     open_parquet,
     read_footer,
@@ -49,7 +51,8 @@ def read_parquet(
     if root.is_dir():
         _check_finished(root)
     files: list[Place] = _files_of_split(root, split) if root.is_dir() else [root]
-    classes, labels, source = _opened(files, image_column, label_column)
+    footers = [read_footer(file) for file in files]
+    classes, labels, source = _opened(files, footers, image_column, label_column)
     return inspected(name, classes, labels, source, strict)
 
 
@@ -67,21 +70,30 @@ def read_clone(path: str, *, name: str, strict: bool, unfinished: bool = False) 
     files.sort(key=str)
     if not files:
         raise GendataError(f"the clone '{path}' has no shards", do="draw it with gendata sample")
-    classes, labels, source = _opened(files, "image", "label")
-    return LazyImages(name, classes, labels, source, np.arange(len(source)), strict)
+    footers = [read_footer(file) for file in files]
+    classes, labels, source = _opened(files, footers, "image", "label")
+    columns = _described(folder, files, footers)
+    rows = np.arange(len(source))
+    return LazyImages(name, classes, labels, source, rows, strict, columns=columns)
 
 
 def clone_state(folder: Place) -> str | None:
     """Says whether a folder is a "finished" or an "unfinished" clone; None: it is no clone."""
+    run = _read_run(folder)
+    if run is None or "finished" not in run:
+        return None
+    return "finished" if run["finished"] else "unfinished"
+
+
+def _read_run(folder: Place) -> dict[str, Any] | None:
+    """Reads what a clone says of itself; None where that cannot be read, or it is none."""
     if not (folder / RUN_FILE).is_file():
         return None
     try:
         run = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        if run["format"] != "gendata clone":
-            return None
-        return "finished" if run["finished"] else "unfinished"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
+    return run if isinstance(run, dict) and run.get("format") == "gendata clone" else None
 
 
 def _check_finished(folder: Place) -> None:
@@ -94,10 +106,29 @@ def _check_finished(folder: Place) -> None:
         )
 
 
+def _described(folder: Place, files: list[Place], footers: list[Footer]) -> Columns | None:
+    """The columns in which a clone's sampler describes its images; None where it does not."""
+    try:
+        names = list((_read_run(folder) or {})["settings"]["sampler"]["columns"])
+    except (KeyError, TypeError):
+        return None
+    schema = footers[0].schema
+    features = _features(schema)
+    if not set(names) <= features.keys() & set(schema.names):
+        return None  # not the files that it says: `verify` tells
+    return Columns(
+        RowGroups(files, [each.rows for each in footers]),
+        pa.schema([schema.field(name) for name in names]),
+        {name: features[name] for name in names},
+    )
+
+
 def _opened(
-    files: list[Place], image_column: str | None, label_column: str | None
+    files: list[Place],
+    footers: list[Footer],
+    image_column: str | None,
+    label_column: str | None,
 ) -> tuple[list[str], np.ndarray, Source]:
-    footers = [read_footer(file) for file in files]
     features = _features(footers[0].schema)
     images = _column(files[0], footers[0].schema, features, "image", image_column)
     labels = _column(files[0], footers[0].schema, features, "label", label_column)
@@ -109,7 +140,8 @@ def _opened(
             )
     classes, numbers = _labels(files, footers, labels, features)
     if sum(footer.sizes.get(images, 0) for footer in footers) <= HELD_BYTES:
-        return classes, numbers, ParquetSource(files, images, [each.rows for each in footers])
+        groups = RowGroups(files, [each.rows for each in footers])
+        return classes, numbers, ParquetSource(groups, images)
     return classes, numbers, FlatSource(flattened(files, images, encoded_groups), files[0].parent)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import accumulate
 from threading import Lock
 from typing import Any, BinaryIO, NamedTuple
@@ -16,7 +15,14 @@ import pyarrow.parquet as pq
 from gendata.errors import GendataError
 from gendata.images.places import Place, RemotePath
 
-__all__ = ["Footer", "ParquetSource", "encoded_groups", "open_parquet", "read_footer"]
+__all__ = [
+    "Footer",
+    "ParquetSource",
+    "RowGroups",
+    "encoded_groups",
+    "open_parquet",
+    "read_footer",
+]
 
 
 class Footer(NamedTuple):
@@ -67,74 +73,101 @@ def encoded_groups(file: Place, column: str) -> Iterator[bytes | None]:
     """Yields the encoded images of a file, one row group in memory at a time."""
     reader = open_parquet(file)
     for group in range(reader.num_row_groups):
-        yield from _encoded(file, reader, group, column).to_pylist()
+        yield from _encoded(file, _read(file, reader, group, [column])).to_pylist()
+
+
+class RowGroups:
+    """The row groups of some files, end to end.
+
+    Args:
+        files: the files.
+        rows: of each row group of each file.
+    """
+
+    def __init__(self, files: Sequence[Place], rows: Sequence[Sequence[int]]) -> None:
+        self.files, self.rows = list(files), rows
+        self._groups = [
+            (file, group) for file, each in enumerate(rows) for group in range(len(each))
+        ]
+        self._ends = list(accumulate(count for each in rows for count in each))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def find(self, row: int) -> tuple[int, int]:
+        """Returns the number of a row's group, and the row's place in it."""
+        number = bisect_right(self._ends, row)
+        return number, row - (self._ends[number - 1] if number else 0)
+
+    def file(self, number: int) -> Place:
+        """Returns the file of a group."""
+        return self.files[self._groups[number][0]]
+
+    def read(self, number: int, columns: list[str]) -> pa.Table:
+        """Reads columns of one group.
+
+        Raises:
+            GendataError: its file is damaged.
+        """
+        file = self.file(number)
+        return _read(file, open_parquet(file), self._groups[number][1], columns)
+
+    def place(self, row: int) -> str:
+        """Names file and row."""
+        number, place = self.find(row)
+        file, group = self._groups[number]
+        return f"{self.files[file]} row {sum(self.rows[file][:group]) + place}"
 
 
 class ParquetSource:
     """The image column of some files, as it is encoded; a row group is held once it was needed.
 
     Args:
-        files: the files.
+        groups: where the rows lie.
         column: the column's name.
-        rows: of each row group of each file; None: as their footers say.
     """
 
-    def __init__(
-        self, files: Sequence[Place], column: str, rows: Sequence[Sequence[int]] | None = None
-    ) -> None:
-        self.files, self.column = list(files), column
-        self.rows = rows if rows is not None else [read_footer(file).rows for file in files]
+    def __init__(self, groups: RowGroups, column: str) -> None:
+        self.groups, self.column = groups, column
         self._held: dict[int, pa.Array] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return len(self.groups)
 
     def open(self, row: int) -> BinaryIO:
         """Opens one image."""
-        number = bisect_right(self._ends, row)
-        content = self._images(number)[row - self._first(number)].as_py()
+        number, place = self.groups.find(row)
+        content = self._images(number)[place].as_py()
         if content is None:
             raise OSError("no bytes in this row")
         return io.BytesIO(content)
 
     def place(self, row: int) -> str:
         """Names file and row."""
-        file, group = self._groups[bisect_right(self._ends, row)]
-        first = self._first(bisect_right(self._ends, row)) - sum(self.rows[file][:group])
-        return f"{self.files[file]} row {row - first}"
+        return self.groups.place(row)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ParquetSource, (self.files, self.column, self.rows)
+        return ParquetSource, (self.groups, self.column)
 
     def _images(self, number: int) -> pa.Array:
         with self._lock:
             if number not in self._held:
-                file, group = self._groups[number]
-                reader = open_parquet(self.files[file])
-                self._held[number] = _encoded(self.files[file], reader, group, self.column)
+                read = self.groups.read(number, [self.column])
+                self._held[number] = _encoded(self.groups.file(number), read)
             return self._held[number]
 
-    def _first(self, number: int) -> int:
-        return self._ends[number - 1] if number else 0
 
-    @cached_property
-    def _groups(self) -> list[tuple[int, int]]:
-        """File and number in it of each row group."""
-        return [(file, group) for file, rows in enumerate(self.rows) for group in range(len(rows))]
-
-    @cached_property
-    def _ends(self) -> list[int]:
-        return list(accumulate(count for rows in self.rows for count in rows))
-
-
-def _encoded(file: Place, reader: pq.ParquetFile, group: int, column: str) -> pa.Array:
-    """Reads the bytes of a row group's images: of `{bytes, path}` records, or of bytes alone."""
+def _read(file: Place, reader: pq.ParquetFile, group: int, columns: list[str]) -> pa.Table:
     try:
-        read = reader.read_row_group(group, columns=[column]).column(0)
+        return reader.read_row_group(group, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise GendataError(f"'{file}' is damaged", found=str(error)[:200]) from error
-    chunks = [_bytes_of(file, chunk) for chunk in read.chunks]
+
+
+def _encoded(file: Place, table: pa.Table) -> pa.Array:
+    """The bytes of a column of images: of `{bytes, path}` records, or of bytes alone."""
+    chunks = [_bytes_of(file, chunk) for chunk in table.column(0).chunks]
     return chunks[0] if len(chunks) == 1 else pa.chunked_array(chunks, pa.binary())
 
 

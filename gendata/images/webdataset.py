@@ -139,6 +139,8 @@ def _add(
     key = f"{folder}/{stem}"
     sample = samples.setdefault(key, _Sample(f"{tar}:{key.lstrip('/')}"))
     if suffix in IMAGE_SUFFIXES:
+        if sample.offset >= 0 and "." in extension:
+            return  # a picture of another kind beside the image, such as 000.mask.png
         sample.tar, sample.offset, sample.size = tar, member.offset_data, member.size
     elif suffix in (".cls", ".json"):
         content = archive.extractfile(member)

@@ -74,8 +74,15 @@ def find_blender(path: str | Path | None = None) -> Blender:
             GENDATA_BLENDER names, else this Python if it has bpy, else `blender` on the PATH.
 
     Raises:
-        GendataError: there is none, it cannot be started, or it is of another version.
+        GendataError: there is none, it cannot be started, it is of another version, or this is
+            Windows.
     """
+    if sys.platform == "win32":
+        raise GendataError(
+            "rendering does not work on Windows: workers inherit their connection",
+            expected="Linux or macOS",
+            do="run gendata in the Windows Subsystem for Linux",
+        )
     chosen = str(path or os.environ.get(VARIABLE) or "")
     if chosen:
         found = shutil.which(os.path.expanduser(chosen))

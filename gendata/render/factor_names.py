@@ -12,7 +12,7 @@ import yaml
 from gendata.errors import GendataError
 from gendata.render.factor_table import FACTORS
 
-__all__ = ["flatten", "nest", "read_yaml"]
+__all__ = ["flatten", "nest", "read_yaml", "unknown"]
 
 
 def flatten(written: Mapping[str, Any], where: str = "the factors") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gendata.render.parameters import MOST_LIGHTS
 from gendata.render.read_distribution import Values
 
 __all__ = ["FACTORS", "MATERIALS", "Factor"]
@@ -103,7 +104,7 @@ MATERIAL = [
     Factor("material.offset", "shifts the pattern along each axis", NUMBER, 0.0, "patterns"),
 ]
 LIGHT = [
-    Factor("light.count", "how many lamps", _whole(100), 1),
+    Factor("light.count", "how many lamps", _whole(MOST_LIGHTS), 1),
     Factor(
         "light.kind",
         "a small sphere, or a square that faces the object",

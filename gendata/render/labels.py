@@ -44,9 +44,13 @@ def check_labels_asked(labels: str | Sequence[str]) -> tuple[str, ...]:
     """Reads the labels that are asked for: a list, or names with commas.
 
     Raises:
-        GendataError: an unknown one.
+        GendataError: an unknown one, or no names at all.
     """
     names = labels.split(",") if isinstance(labels, str) else labels
+    if not isinstance(names, Sequence):
+        raise GendataError(
+            "bad option labels", found=names, expected=f"some of {', '.join(LABELS)}"
+        )
     asked = [str(name).strip() for name in names if str(name).strip()]
     unknown = [name for name in asked if name not in LABELS]
     if unknown:

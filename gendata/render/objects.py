@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,27 +80,12 @@ class ObjectLibrary:
             GendataError: there is no such object; close names are listed.
         """
         if key not in self.sources:
-            raise _unknown("object", key, list(self.sources), self.name)
+            close = difflib.get_close_matches(key, self.sources, n=3)
+            raise GendataError(
+                f"'{self.name}' has no object '{key}'",
+                do=f"did you mean {' or '.join(close)}?" if close else None,
+            )
         return self.sources[key]
-
-    def only(self, classes: Sequence[str]) -> ObjectLibrary:
-        """Keeps some classes, in the order asked for.
-
-        Raises:
-            GendataError: one of them is not there.
-        """
-        for name in classes:
-            if name not in self.classes:
-                raise _unknown("class", name, self.classes, self.name)
-        rows = [self.classes.index(name) for name in classes]
-        keys = tuple(self.keys[row] for row in rows)
-        return ObjectLibrary(
-            name=self.name,
-            classes=tuple(classes),
-            folders=tuple(self.folders[row] for row in rows),
-            keys=keys,
-            sources={key: self.sources[key] for group in keys for key in group},
-        )
 
     def settings(self) -> dict[str, Any]:
         """Returns what images of these objects depend on, for a clone's identity."""
@@ -174,7 +159,14 @@ def open_objects(
     folders = _class_folders(root)
     names = {folder: SYNSETS.get(folder.name, folder.name) for folder in folders}
     shapenet = all(folder.name in SYNSETS for folder in folders)
-    classes: dict[str, Path] = {names[folder]: folder for folder in folders}
+    classes = {names[folder]: folder for folder in folders}
+    if len(classes) < len(folders):
+        first = next(folder for folder in folders if classes[names[folder]] != folder)
+        raise GendataError(
+            f"two folders of '{root}' hold one class",
+            found=f"{first.name} and {classes[names[first]].name}",
+            do="merge them",
+        )
     keys: list[tuple[str, ...]] = []
     sources: dict[str, MeshSource] = {}
     for name in sorted(classes):
@@ -292,13 +284,4 @@ def _empty(folder: Path, split: str | None) -> GendataError:
         found=others or "no files",
         expected=f"files of {', '.join(KINDS)}",
         do="fill or remove it",
-    )
-
-
-def _unknown(what: str, name: str, known: Sequence[str], where: str) -> GendataError:
-    close = difflib.get_close_matches(name, known, n=3)
-    return GendataError(
-        f"'{where}' has no {what} '{name}'",
-        expected=None if close else f"one of {', '.join(known[:12])}",
-        do=f"did you mean {' or '.join(close)}?" if close else None,
     )

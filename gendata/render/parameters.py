@@ -18,6 +18,7 @@ __all__ = [
     "Camera",
     "Environment",
     "Light",
+    "MOST_LIGHTS",
     "Material",
     "Parameters",
     "Placed",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 Vector = tuple[float, float, float]
+
+MOST_LIGHTS = 8
+"""As many lamps as one image can have; each takes some time even when it is dark."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import os
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any
@@ -96,7 +96,7 @@ class Pool:
                 self.limits.start_seconds,
             )
             for own in cores
-            for threads in [len(own) or os.cpu_count() or 1]
+            for threads in [len(own) or max(1, (os.cpu_count() or 1) // len(cores))]
         ]
         self._workers: dict[int, Worker] = {}  # by place: each place has its cores
         self._next, self._losses = 0, 0
@@ -121,11 +121,14 @@ class Pool:
             else:
                 worker.dismiss()
 
-    def render(self, requests: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Result]]:
+    def render(
+        self, requests: Sequence[Callable[[], Mapping[str, Any]]]
+    ) -> Iterator[tuple[int, Result]]:
         """Renders some images.
 
         Args:
-            requests: `parameters` and `sources` of each.
+            requests: each makes the `parameters` and `sources` of an image. It is called when a
+                worker is given the image, while others render; and again if that worker is lost.
 
         Yields:
             Row of the request, and its result, in the order in which they are done.
@@ -144,7 +147,7 @@ class Pool:
         finally:
             self._forget_open_jobs()
 
-    def _job(self, row: int, request: Mapping[str, Any]) -> Job:
+    def _job(self, row: int, request: Callable[[], Mapping[str, Any]]) -> Job:
         self._next += 1
         return Job(self._next, row, request)
 

@@ -9,14 +9,14 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gendata.render.connection import Message, open_channel, receive, send
 from gendata.render.worker.__main__ import CORES, SOCKET
 
-__all__ = ["Job", "Worker"]
+__all__ = ["Job", "Start", "Worker"]
 
 LONGEST_SILENCE = 30.0  # seconds within one message
 LONGEST_FAREWELL = 10.0  # seconds from the end of the connection to the end of the process
@@ -30,13 +30,13 @@ class Job:
     Attributes:
         number: of the request, never used twice.
         row: its place among the results.
-        request: what a worker is told.
+        request: makes what a worker is told.
         losses: workers that it has cost.
     """
 
     number: int
     row: int
-    request: Mapping[str, Any]
+    request: Callable[[], Mapping[str, Any]]
     losses: int = 0
 
 
@@ -97,11 +97,12 @@ class Worker:
 
     def give(self, job: Job, seconds: float) -> None:
         """Hands over a job, which may take some time from when the one before it is done."""
+        request = {**job.request(), "number": job.number}
         if not self.jobs:
             self.deadline = time.monotonic() + seconds
         self.jobs.append(job)
         with contextlib.suppress(OSError):
-            send(self.connection, {**job.request, "number": job.number})
+            send(self.connection, request)
 
     def receive(self) -> Message:
         """Waits for its next answer.

@@ -103,17 +103,18 @@ class Run:
     def _epoch(self, epoch: int, stages: Sequence[Stage]) -> dict[str, Any]:
         began = time.perf_counter()
         learner, stage = self.learner, stages[epoch]
-        total = total_updates(self.settings, learner.loaders)
-        start, end = span = self._span(epoch, stage, total)
+        updates = total_updates(self.settings, learner.loaders)
+        one_pass = learner.loaders[stage.sources[0]].steps
+        start, end = span = span_of(epoch, len(stages), updates, one_pass)
         steps = end - start
         first, count = epochs_of(stage, stages)
         sums: dict[str, Tensor] = {}
         learner.network.train()
         with seeded(learner.device, self.settings.seed, EPOCH, epoch, learner.rank):
-            for step, batch in enumerate(batches(learner.loaders, stage, epoch, span)):
+            for step, batch in enumerate(batches(learner.loaders, stage, span)):
                 part = step / steps
-                if total is not None:  # its epochs may differ by one update in length
-                    part = (start + step) * len(stages) / total - epoch
+                if updates is not None:  # its epochs may differ by one update in length
+                    part = (start + step) * len(stages) / updates - epoch
                 progress = (epoch + part) / len(stages)
                 within = (epoch - first + part) / count
                 learner.set_learning_rate(learning_rate_at(self.settings, within, steps * count))
@@ -126,10 +127,6 @@ class Run:
         for role in self._watched():
             record |= self._watch(role)
         return record | {"seconds": round(time.perf_counter() - began, 3)}
-
-    def _span(self, epoch: int, stage: Stage, total: int | None) -> tuple[int, int]:
-        steps = self.learner.loaders[stage.sources[0]].steps
-        return span_of(epoch, self.settings.epochs, total, steps)
 
     def _watch(self, role: str) -> dict[str, float]:
         """Accuracy, its mean over classes and mean cross-entropy on one role's set, to record."""

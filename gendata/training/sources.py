@@ -160,24 +160,17 @@ def source_loaders(
     return loaders
 
 
-def batches(
-    loaders: Mapping[str, Loader],
-    stage: Stage,
-    epoch: int,
-    span: tuple[int, int] | None = None,
-) -> Iterator[Batch]:
+def batches(loaders: Mapping[str, Loader], stage: Stage, span: tuple[int, int]) -> Iterator[Batch]:
     """Yields an epoch's batches; they depend on its place in the training and on nothing before.
 
     Args:
         loaders: by source name.
         stage: says which sources.
-        epoch: its number.
         span: the first of its batches and the one after the last, counted from the training's
-            first; None for the epoch's own pass over its first source.
+            first.
     """
     first, *others = stage.sources
-    steps = loaders[first].steps
-    start, end = span or (epoch * steps, (epoch + 1) * steps)
+    start, end = span
     cycles = {name: _cycle(loaders[name], start) for name in others}
     for examples in _cycle(loaders[first], start, end):
         yield {first: examples, **{name: next(cycle) for name, cycle in cycles.items()}}

@@ -29,7 +29,7 @@ def test_a_clone_beside_the_passes(tmp_path, monkeypatch, classes):
     assert result.exit_code == 0, result.output
     (found,) = json.loads(result.stdout)["measurements"]
     assert found["name"] == "drawing, G.pkl, 16x16" and found["asked"] == ">= 0.95"
-    assert found["value"] > 0 and "6 kept, batch 4, 1 pairs" in found["how"]
+    assert found["value"] > 0 and "6 kept of 8 drawn, batch 4, 1 pairs" in found["how"]
 
 
 def test_passes_are_as_many_as_the_sampler_makes(tmp_path):

@@ -195,3 +195,22 @@ def test_the_options_reach_whom_they_are_for():
     }
     bare = protocol.tests["IID w/o background"].options
     assert bare["background.kind"] == "none" and bare["camera.azimuth"] == 90
+
+
+@pytest.mark.parametrize("name", ["rendered", "rendered-cifar10"])
+@pytest.mark.parametrize(
+    ("given", "rendered", "trained"),
+    [
+        ({}, 32, 32),
+        ({"size": 64}, 64, 64),
+        ({"options": {"resolution": 64}}, 64, 64),
+        ({"options": {"resolution": 64}, "size": 32}, 64, 32),
+    ],
+)
+def test_the_size_of_the_images(name, given, rendered, trained):
+    """They are trained on as they are rendered, unless both sizes are given."""
+    preset = load_presets(name)[0]
+    protocol = protocol_of("rendered", preset, {**given, "device": "cpu"})
+    sets = [*protocol.drawings.values(), *protocol.tests.values()]
+    assert {each.options["resolution"] for each in sets} == {rendered}
+    assert protocol.settings["size"] == trained

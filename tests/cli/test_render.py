@@ -185,6 +185,7 @@ def test_class_without_a_good_mesh_is_a_clear_report(tmp_path):
         (["-o", "preset=fixed"], "use --preset"),
         (["-o", "object.scalee=2"], "object.scale"),
         (["--preset", "none"], "none"),
+        (["--factors", "gone.yaml"], "cannot read the factors in gone.yaml"),
         (["--labels", "masks"], "no label 'masks'"),
         (["--shard", "2/2"], "no such share"),
         (["--classes", "boat"], "no class 'boat'"),

@@ -1,6 +1,7 @@
 """What a sampler says of its images travels with them: into shards, through resume and verify."""
 
 import json
+import tarfile
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from gendata.clone.png import encode_batch
 from gendata.clone.redraw import recorded_sampler
 from gendata.clone.run_file import read_run
 from gendata.errors import GendataError, UnusableImages
+from gendata.images import Subset, balanced_subset, decode_all, export_images, open_images
 from gendata.types import Described, DescribingSampler
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -151,6 +153,56 @@ def test_hugging_face_reads_the_columns(tmp_path):
     row = rows[5]
     assert np.asarray(row["mask"])[0, 0, 0] == row["seed"] % 251
     assert row["box"] == [row["seed"] % 5, row["seed"] % 3]
+
+
+@pytest.fixture
+def some(tmp_path):
+    """Every other image of a part of a clone, backwards, and the seeds that drew them."""
+    draw(tmp_path / "clone")
+    part = balanced_subset(open_images(tmp_path / "clone"), 20, seed=1)
+    order = np.arange(60)[::-2]
+    seeds = read_clone_table(tmp_path / "clone")["seed"].to_numpy()
+    return Subset(part, order), seeds[part.rows[order]].tolist()
+
+
+def test_columns_go_into_a_table_beside_class_folders(some, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    images, seeds = some
+    assert export_images(images, tmp_path / "out", "imagefolder") == 30
+    assert decode_all(open_images(tmp_path / "out")).images.shape[0] == 30  # still a tree
+    rows = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=tmp_path / "hf")
+    assert rows.features["label"].names == [*NAMES] and len(rows) == 30
+    for row in rows:
+        number = seeds.index(int(row["words"].removeprefix("seed ")))
+        pixels, label = images[number]
+        assert np.array_equal(np.asarray(row["image"]), pixels.permute(1, 2, 0)), number
+        assert row["label"] == label and row["angle"] == seeds[number] % 360
+        assert row["mask"]["bytes"] == describe(seeds[number])["mask"]["bytes"]
+
+
+def test_columns_go_into_columns(some, tmp_path):
+    images, seeds = some
+    export_images(images, tmp_path / "out", "parquet")
+    table = pq.read_table(tmp_path / "out/images-00000.parquet")
+    for row, seed in zip(table.to_pylist(), seeds, strict=True):
+        assert {name: row[name] for name in COLUMNS.names} == describe(seed)
+    features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
+    assert features["mask"] == {"_type": "Image"} and list(features) == table.column_names
+    assert torch.equal(decode_all(open_images(tmp_path / "out")).images, decode_all(images).images)
+
+
+def test_columns_go_into_the_samples_of_tars(some, tmp_path):
+    images, seeds = some
+    export_images(images, tmp_path / "out", "webdataset")
+    with tarfile.open(tmp_path / "out/images-00000.tar") as archive:
+        for number, seed in enumerate(seeds):
+            said = describe(seed)
+            mask = archive.extractfile(f"{number:08d}.mask.png").read()
+            assert mask == said.pop("mask")["bytes"]
+            fields = json.loads(archive.extractfile(f"{number:08d}.json").read())
+            assert fields.items() >= said.items()
+            assert fields["label"] == images.labels[number]
+    assert torch.equal(decode_all(open_images(tmp_path / "out")).images, decode_all(images).images)
 
 
 def test_run_names_columns_and_not_the_free_options(tmp_path):

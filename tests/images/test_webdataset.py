@@ -61,6 +61,13 @@ def test_labels_and_names_in_json(small, png, tmp_path):
     assert torch.equal(images[2][0], small.images[2])
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_picture_of_another_kind_does_not_take_the_image_s_place(small, png, tmp_path, order):
+    pictures = [("0.png", png(small.images[0])), ("0.mask.png", png(small.images[1]))]
+    path = write_tar(tmp_path / "x.tar", [("0.cls", b"0"), *pictures[::order]])
+    assert torch.equal(open_images(path)[0][0], small.images[0])
+
+
 def test_text_labels_and_listed_names(small, png, tmp_path):
     members = []
     for row, name in enumerate(["dog", "ant", "dog"]):

@@ -62,6 +62,13 @@ def test_other_versions_are_refused(tmp_path, version):
         find_blender(executable(tmp_path, version))
 
 
+def test_windows_is_told(tmp_path, monkeypatch):
+    executable(tmp_path / "path")
+    monkeypatch.setattr(module.sys, "platform", "win32")
+    with pytest.raises(GendataError, match="not work on Windows.*; expected Linux or macOS"):
+        find_blender()
+
+
 def test_missing_program_is_told(tmp_path):
     with pytest.raises(GendataError, match="no Blender at 'nowhere'; found no program"):
         find_blender("nowhere")
@@ -148,7 +155,6 @@ def test_worker_starts_where_gendata_is_not_installed(blender, tmp_path, monkeyp
     settings = asdict(RenderSettings(resolution=16))
     cores = split_cores(1)
     with Pool(found.command(), found.environment(), settings, cores) as pool:
-        request = {"parameters": "{}", "sources": {}}
-        ((_, result),) = pool.render([request])
+        ((_, result),) = pool.render([lambda: {"parameters": "{}", "sources": {}}])
     assert result.status == "error" and "KeyError" in result.header["why"]
     assert pool.version == found.version and result.header["memory"] > 2**26

@@ -96,21 +96,15 @@ def test_mistakes_are_told(folder, tmp_path):
     fill(folder, ["car/a.obj"])
     with pytest.raises(GendataError, match="two files hold the object 'car/a'"):
         open_objects(folder)
+    fill(tmp_path / "both", ["02691156/a.glb", "airplane/b.glb"])
+    with pytest.raises(GendataError, match="one class; found 02691156 and airplane; merge them"):
+        open_objects(tmp_path / "both")
 
 
 def test_unknown_names_list_close_ones(folder):
     library = open_objects(folder)
     with pytest.raises(GendataError, match="no object 'car/bb'; did you mean car/b"):
         library.file("car/bb")
-    with pytest.raises(GendataError, match="no class 'cars'; did you mean car?"):
-        library.only(["cars"])
-
-
-def test_some_classes_can_be_kept(folder):
-    library = open_objects(folder).only(["car"])
-    assert library.classes == ("car",) and library.objects(0) == ("car/a", "car/b")
-    assert set(library.sources) == {"car/a", "car/b"}
-    assert library.digest != open_objects(folder).digest
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gendata.errors import GendataError
-from gendata.render.pool import Limits, Pool, split_cores
+from gendata.render.pool import AHEAD, Limits, Pool, split_cores
+from gendata.render.worker_process import Start, Worker
 
 TESTS = Path(__file__).parents[1]
 COMMAND = [sys.executable, str(TESTS / "fake_worker.py")]
@@ -27,7 +29,8 @@ def requests(count, **actions):
     """Some images to render; `actions` says what happens at which row: at_3="crash"."""
     what = {int(name.removeprefix("at_")): action for name, action in actions.items()}
     return [
-        {"parameters": what.get(row, ""), "sources": {"seed": 10 * row}} for row in range(count)
+        partial(dict, parameters=what.get(row, ""), sources={"seed": 10 * row})
+        for row in range(count)
     ]
 
 
@@ -66,6 +69,21 @@ def test_every_request_gets_its_own_answer():
     assert len(workers) > 1 and made.started == 3 and made.version == "5.0.9"
     assert made.seconds["work"] == 40.0  # 0.5 each
     wait_until(lambda: not any(map(alive, workers)))
+
+
+def test_requests_are_made_while_others_are_rendered():
+    asked = []
+    slow = {f"at_{row}": "slow" for row in range(20)}
+
+    def request(row, wanted):
+        asked.append(row)
+        return wanted()
+
+    with pool(2) as made:
+        wanted = [partial(request, *each) for each in enumerate(requests(20, **slow))]
+        for count, _ in enumerate(made.render(wanted), start=1):
+            assert len(asked) <= count + 2 * AHEAD
+    assert asked == list(range(20))
 
 
 def test_few_images_start_few_workers():
@@ -168,11 +186,27 @@ def test_endless_crashes_end_the_run():
         collect(made, requests(40, **crash))
 
 
-def test_workers_keep_to_their_cores():
-    cores = sorted(os.sched_getaffinity(0))[:2]
-    if len(cores) < 2:
+BEGIN = """
+import os
+import gendata.render.worker.serve as module
+from gendata.render.connection import send
+from gendata.render.worker.__main__ import main
+module.serve = lambda connection: send(connection, {"cores": sorted(os.sched_getaffinity(0))})
+main()
+"""
+
+
+def test_a_worker_keeps_to_its_cores():
+    core = max(os.sched_getaffinity(0))
+    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
+    worker = Worker(Start([sys.executable, "-c", BEGIN], environment, {}, [core]))
+    assert worker.receive().header["cores"] == [core]
+    worker.dismiss()
+
+
+def test_cores_are_divided_among_workers():
+    if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores")
-    # A fake worker does not pin itself: what a real one does is in its own main().
     assert split_cores(1) == [tuple(sorted(os.sched_getaffinity(0)))]
     assert sum(len(own) for own in split_cores(2)) == len(os.sched_getaffinity(0))
     assert not set(split_cores(2)[0]) & set(split_cores(2)[1])

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
 SEEDS = torch.arange(10) * 7_000_003 + 1
 LABELS = torch.tensor([3, 4] * 5)
+SMALLEST = {"workers": 1, "resolution": 8, "samples": 1, "denoiser": "none", "labels": ""}
 WRAPPER = """#!/bin/sh
 [ "$1" = --version ] && echo "Blender {version}" && exit
 while [ $# -gt 2 ]; do shift; done
@@ -142,14 +143,17 @@ def test_broken_meshes_are_reported_and_the_rest_is_rendered(tmp_path, shared):
 
 
 @pytest.mark.timeout(1200)
-def test_memory_stays_flat_over_500_images():
-    sampler = load(workers=1, resolution=16, samples=1, denoiser="none", labels="")
+def test_memory_stays_flat_over_500_images(monkeypatch):
+    sampler, memory, render = load(**SMALLEST), [], Pool.render
+
+    def watching(self, requests):
+        for answer in render(self, requests):
+            memory.append(answer[1].header["memory"])
+            yield answer
+
+    monkeypatch.setattr(Pool, "render", watching)
     labels = torch.arange(500) % len(sampler.classes)
-    requests = [
-        sampler._request(sampler.parameters(label, 11 + row))
-        for row, label in enumerate(labels.tolist())
-    ]
-    memory = [result.header["memory"] for _, result in sampler.pool.render(requests)]
+    sampler.sample_described(labels, 11 + torch.arange(500))
     assert sampler.pool.started == 1 and len(memory) == 500
     sampler.close()
     # By the 250th image every object and every environment has been in memory.

@@ -56,6 +56,10 @@ class RenderedProtocol(Protocol):
     trainings: tuple[Training, ...]
     cost: Mapping[str, Any]
 
+    def settings_of(self, row: Row) -> Settings:
+        """The settings of a row's trainings, but for the seed."""
+        return resolve(row.method, None, self.options_for(row))[0]
+
     def left_open(self) -> list[str]:
         """What the preset leaves to the user, in words."""
         places = [("sampler", self.sampler), *(("test", each) for each in self.real.values())]
@@ -132,14 +136,20 @@ def runs_of(protocol: RenderedProtocol) -> list[Run]:
 def _options(
     preset: Mapping[str, Any], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings of all trainings, and the options of the sampler."""
-    options = {**preset.get("sampler_options", {}), **given.get("options", {})}
+    """The settings of all trainings, and the options of the sampler.
+
+    Images are trained on as they are rendered, unless both sizes are given.
+    """
+    asked = given.get("options", {})
+    options = {**preset.get("sampler_options", {}), **asked}
     moved = {name: options.pop(name) for name in list(options) if name in Settings.names()}
-    named = {name: given[name] for name in SETTINGS if name in given}
-    settings = {**preset.get("settings", {}), **moved, **named}
-    if "resolution" in options:
-        settings = {"size": options["resolution"], **settings}
-        options["resolution"] = settings["size"]
+    named = {**moved, **{name: given[name] for name in SETTINGS if name in given}}
+    settings = {**preset.get("settings", {}), **named}
+    if "resolution" in asked and "size" not in named:
+        settings["size"] = asked["resolution"]
+    elif "resolution" in options:
+        settings.setdefault("size", options["resolution"])
+        options["resolution"] = asked.get("resolution", settings["size"])
     return settings, options
 
 
@@ -177,6 +187,13 @@ def _tests(
     per_class = given.get("test_per_class", usual)
     check_number("test_per_class", per_class, 1, whole=True)
     table.pop("real", None)
+    for name, changes in table.items():
+        if not isinstance(changes, Mapping):
+            raise GendataError(
+                f"the test set '{name}' is not written as it should be",
+                found=repr(changes),
+                expected="a table of the sampler's options, empty for none",
+            )
     return {
         name: Drawing({**options, **changes}, per_class, seed + TEST_SEED)
         for name, changes in (table or TESTS).items()

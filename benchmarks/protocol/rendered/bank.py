@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gendata.benchmarks.protocol.checks import check_networks
 from gendata.benchmarks.protocol.rendered.arguments import RenderedProtocol
 from gendata.benchmarks.protocol.rendered.real import matched
 from gendata.benchmarks.protocol.rendered.trainings import Drawing
@@ -17,10 +18,8 @@ from gendata.benchmarks.protocol.sources import Bank, NotDrawn, first_of_each_cl
 from gendata.clone import draw_clone
 from gendata.images import Subset, open_images
 from gendata.images.parquet import clone_state
-from gendata.models import build_network
 from gendata.samplers import load_sampler
 from gendata.samplers.blender import FREE_OPTIONS
-from gendata.training.run import resolve
 from gendata.types import Images, Sampler
 
 __all__ = ["RenderedBank"]
@@ -37,9 +36,6 @@ class RenderedBank(Bank):
     """
 
     protocol: RenderedProtocol
-
-    def __init__(self, protocol: RenderedProtocol, out: Path) -> None:
-        super().__init__(protocol, out)
 
     def draw(self) -> None:
         """Renders what is missing; ranks of one launch share the work."""
@@ -108,18 +104,17 @@ class RenderedBank(Bank):
         Raises:
             GendataError: a set has other classes, or there is no such network.
         """
-        protocol = self.protocol
-        for name in protocol.real:
-            self._real(name, protocol.class_names)
-        for row in protocol.rows:
-            settings, _, _ = resolve(row.method, None, protocol.options_for(row))
-            build_network(
-                settings.network,
-                len(protocol.class_names),
-                init=settings.init,
-                tap=settings.tap,
-                download=protocol.download,
-            )
+        self.check_real()
+        check_networks(self.protocol, len(self.protocol.class_names))
+
+    def check_real(self) -> None:
+        """Opens the real sets.
+
+        Raises:
+            GendataError: one is not there, or has other classes.
+        """
+        for name in self.protocol.real:
+            self._real(name, self.protocol.class_names)
 
     def _real(self, name: str, classes: Sequence[str]) -> Images:
         reference, key = self.protocol.real[name], ("real", name, tuple(classes))

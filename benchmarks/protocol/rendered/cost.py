@@ -75,10 +75,9 @@ def cost_of(bank: RenderedBank, planned: Sequence[Planned], done: Mapping[str, A
     left = {each.key or each.title: each for each in planned if each.key not in done}
     by_network: dict[str, int] = {}
     for each in left.values():
-        options = protocol.options_for(each.run.row)
-        network = str(options.get("network", Settings().network))
-        count = _iterations(options, (each.run.per_class or 0) * classes)
-        by_network[network] = by_network.get(network, 0) + count
+        settings = protocol.settings_of(each.run.row)
+        count = _iterations(settings, (each.run.per_class or 0) * classes)
+        by_network[settings.network] = by_network.get(settings.network, 0) + count
     pace, bytes_each = rates.get("images_a_second"), rates.get("bytes_an_image")
     return Cost(
         images=images,
@@ -90,9 +89,8 @@ def cost_of(bank: RenderedBank, planned: Sequence[Planned], done: Mapping[str, A
     )
 
 
-def _iterations(options: Mapping[str, Any], images: int) -> int:
+def _iterations(settings: Settings, images: int) -> int:
     """Updates of one training."""
-    settings = Settings(**{k: v for k, v in options.items() if k in Settings.names()})
     if settings.iterations is not None:
         return settings.iterations
     if settings.repeat:

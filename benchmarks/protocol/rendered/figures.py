@@ -13,6 +13,8 @@ from scipy import stats
 from gendata.benchmarks.protocol.rendered.arguments import RenderedProtocol
 from gendata.benchmarks.protocol.result_tables import mark_of
 from gendata.benchmarks.protocol.statistics import Summary, summarise
+from gendata.gap.measures import shares
+from gendata.gap.measures.intervals import Estimate
 
 __all__ = ["Difference", "Figures", "cell", "columns_of", "difference", "mean_difference"]
 
@@ -107,11 +109,8 @@ def difference(row: Summary, other: Summary) -> Difference:
     common = sorted(own.keys() & its.keys())
     if len(common) > 1:
         return _over_seeds([own[seed] - its[seed] for seed in common])
-    (low, high), (other_low, other_high) = (_single(each) for each in (row, other))
-    value = row.mean - other.mean
-    below = math.hypot(row.mean - low, other_high - other.mean)
-    above = math.hypot(high - row.mean, other.mean - other_low)
-    return Difference(value, value - below, value + above, 1)
+    apart = shares.difference(_single(row), _single(other))
+    return Difference(apart.value, apart.low, apart.high, 1)
 
 
 def mean_difference(rows: Sequence[Summary], other: Summary) -> Difference:
@@ -139,9 +138,9 @@ def _over_seeds(values: Sequence[float]) -> Difference:
     return Difference(mean, mean - half, mean + half, count)
 
 
-def _single(summary: Summary) -> tuple[float, float]:
-    found = summary.single_run
-    return (0.0, 1.0) if found is None else found
+def _single(summary: Summary) -> Estimate:
+    """One run's accuracy, with its interval."""
+    return Estimate(summary.mean, *(summary.single_run or (0.0, 1.0)))
 
 
 def _variance(summary: Summary) -> float:

@@ -15,7 +15,7 @@ from gendata.benchmarks.protocol.rendered.arguments import RenderedProtocol, pro
 from gendata.benchmarks.protocol.rendered.bank import RenderedBank
 from gendata.benchmarks.protocol.rendered.cost import cost_of
 from gendata.benchmarks.protocol.rendered.curves import plot_curves
-from gendata.benchmarks.protocol.study import listing
+from gendata.benchmarks.protocol.study import listing, outlined
 from gendata.benchmarks.protocol.sweep import Sweep, all_ranks
 from gendata.benchmarks.protocol.workers import check_jobs
 from gendata.benchmarks.tables import StudyResult, Table
@@ -74,7 +74,7 @@ def run_study(
 
 def _outlook(sweep: Sweep, bank: RenderedBank) -> StudyResult:
     """The dry run: the runs, what they cost, and what is left to the user."""
-    planned = sweep.plan(bank, runs_of(bank.protocol))
+    planned = outlined(bank, runs_of(bank.protocol), sweep, RenderedBank.check_real)
     cost = cost_of(bank, planned, sweep.finished())
     result = listing(sweep, planned, cost.notes())
     return StudyResult({**result.data, "cost": cost.to_json()}, result.tables)

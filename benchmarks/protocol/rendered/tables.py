@@ -27,7 +27,6 @@ from gendata.benchmarks.protocol.rendered.published import (
 from gendata.benchmarks.protocol.rendered.trainings import Training
 from gendata.benchmarks.protocol.statistics import Summary
 from gendata.benchmarks.tables import Table
-from gendata.training.settings import Settings
 
 __all__ = [
     "capacity_tables",
@@ -48,6 +47,10 @@ STRENGTHS = {
     "strong-blur": "strong",
 }
 LAST = "after the last epoch"
+MARKS = (
+    "*, **, ***: better than {} at p < 0.05, 0.01, 0.001; †: worse at p < 0.05; paired t test, "
+    "corrected by Holm over the rows."
+)
 BEST = (
     "ORACLE: the best of all epochs on the very images that are judged, for each figure apart; "
     "an upper bound, no fair figure"
@@ -101,7 +104,7 @@ def quantity_tables(records: Sequence[Record], protocol: RenderedProtocol) -> li
     rows = []
     for training in protocol.trainings:
         if training.row.label in done:
-            settings = settings_of(protocol, training)
+            settings = protocol.settings_of(training.row)
             images = training.per_class * classes
             passes = (settings.iterations or 0) * settings.batch_size / images
             shown = [cell(_found(figures, training, t, f), marked=False) for _, t, f in columns]
@@ -109,12 +112,6 @@ def quantity_tables(records: Sequence[Record], protocol: RenderedProtocol) -> li
     head = ["images", "passes", *(name for name, _, _ in columns)]
     caption = f"{_what(records, protocol, LAST)} Equal iterations."
     return [Table(head, rows, caption, label="tab:quantity")]
-
-
-def settings_of(protocol: RenderedProtocol, training: Training) -> Settings:
-    """The settings of a training."""
-    options = protocol.options_for(training.row)
-    return Settings(**{name: each for name, each in options.items() if name in Settings.names()})
 
 
 def published_losses() -> dict[str, float]:
@@ -154,9 +151,8 @@ def _repetition(
         )
     caption = (
         f"{_what(figures.records, protocol, when)} FD: fixed data, true or false (each image "
-        "once, as many iterations). DA: augmentation. *, **, ***: better than fixed data at "
-        f"p < 0.05, 0.01, 0.001; †: worse at p < 0.05. {PAPER}, the backbone of the same kind at "
-        "224 pixels, one run, its best evaluation on the test images."
+        f"once, as many iterations). DA: augmentation. {MARKS.format('fixed data')} {PAPER}, the "
+        "backbone of the same kind at 224 pixels, one run, its best evaluation on the test images."
     )
     head = ["network", "FD", "DA", *(name for name, _, _ in columns), *COLUMNS]
     groups = [("", 3), ("ours", len(columns)), ("paper", len(COLUMNS))]
@@ -203,8 +199,8 @@ def _factors(figures: Figures, protocol: RenderedProtocol) -> Table:
     caption = (
         f"{_what(figures.records, protocol, LAST)} One factor fixed, all others random, the same "
         "seeds for all; tested on images of which every factor is random. In brackets: 95 % "
-        f"intervals of the difference, {_interval(figures.records)}. {PAPER}, ResNet-50 at 224 "
-        "pixels, 120,000 images."
+        f"intervals of the difference, {_interval(figures.records)}. "
+        f"{MARKS.format('everything random')} {PAPER}, ResNet-50 at 224 pixels, 120,000 images."
     )
     head = ["factor", "value", *heads, "paper: IID", "paper: w/o background"]
     return Table(head, rows, caption, rules=rules, label="tab:factors")

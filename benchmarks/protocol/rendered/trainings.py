@@ -149,7 +149,7 @@ def _repetition(
     table: Mapping[str, Any], given: Mapping[str, Any], sizes: Sizes
 ) -> Sequence[Training]:
     """Fixed and never repeated images, by augmentation, by network."""
-    both = table.get("repeat", [True, False])
+    both = listed(table.get("repeat", [True, False]))
     return [
         Training(
             _row(

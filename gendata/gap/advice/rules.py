@@ -1,7 +1,8 @@
 """From the figures of a gap report to what to do next: draw more, filter less or more, and so on.
 
-The rules are ours, and so are their thresholds (the constants below); no paper gives any. Each
-looks at whole intervals: a figure whose interval holds the threshold decides nothing.
+The rules are ours, and so are their thresholds (the constants below); no paper gives any, and they
+are not calibrated on clones whose best remedy is known. Each rule looks at whole intervals: a
+figure whose interval holds the threshold decides nothing.
 
 - *Draw more*: doubling the synthetic images is predicted to add at least WORTHWHILE accuracy, and
   surely more than none.

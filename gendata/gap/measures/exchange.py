@@ -13,8 +13,9 @@ synthetic ones, for several n and seeds:
 - What more would bring: the accuracy at 2 and 4 times the largest size, by the power law through
   all sizes, or through the last three where it misses the others; none where it misses those too.
 - Fitted curves never rise, so that they say "nothing" where more images did harm. The intervals of
-  what doubling the images brings therefore reach equally far to either side and, where the error
-  rose to the largest size, hold what the line through the last two sizes says as well.
+  accuracy and worth therefore hold what the measured errors say as well where those rise; those of
+  what doubling the images brings reach equally far to either side and, where the error rose to the
+  largest size, hold what the line through the last two sizes says as well.
 
 Intervals hold 95%: a bootstrap draws the test images and the seeds anew and fits the curves again
 (`gendata.gap.measures.learning_runs`). It holds fixed: the images that the trainings were given
@@ -193,18 +194,20 @@ def exchange_rates(
     ours, theirs = (_curve(form, s, rows) for s, rows in zip(sources, errors, strict=True))
     at_sizes = [theirs.error(size) for size in synthetic.sizes]
     worths = [ours.images(error) for error in at_sizes]
+    as_measured = [ours.images(error) for error in errors[1].T]
+    rises = _where_rising(synthetic.sizes, errors[1][0])
     ends = float(real.sizes[0]), float(real.sizes[-1])
     return Exchange(
         equivalents=[
-            _equivalent(float(size), error, worth, ends)
-            for size, error, worth in zip(synthetic.sizes, at_sizes, worths, strict=True)
+            _equivalent(
+                float(size),
+                (at_sizes[place], worths[place]),
+                (errors[1][:, place], as_measured[place]) if rises[place] else None,
+                ends,
+            )
+            for place, size in enumerate(synthetic.sizes)
         ],
-        doubling=_doubling(
-            synthetic.sizes,
-            np.stack(worths),
-            np.stack([ours.images(error) for error in errors[1].T]),
-            ends,
-        ),
+        doubling=_doubling(synthetic.sizes, np.stack(worths), np.stack(as_measured), ends),
         synthetic_ahead=_ahead(synthetic, errors[1]),
         real_ahead=_ahead(real, errors[0]),
         form=form,
@@ -240,17 +243,37 @@ def _follows(runs: Runs, error: np.ndarray, first: int = 0) -> bool:
     return bool((missed <= allowed).all())
 
 
+def _where_rising(sizes: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Of which sizes the errors (L,) are not those of the nearest curve that never rises."""
+    return ~np.isclose(fit_interpolation(sizes, errors[None]).errors[0], errors, rtol=FUZZ, atol=0)
+
+
 def _equivalent(
-    size: float, errors: np.ndarray, worths: np.ndarray, ends: tuple[float, float]
+    size: float,
+    fitted: tuple[np.ndarray, np.ndarray],
+    measured: tuple[np.ndarray, np.ndarray] | None,
+    ends: tuple[float, float],
 ) -> Equivalent:
+    """What images are worth.
+
+    Args:
+        size: how many.
+        fitted: errors (1 + B,) off the fitted curve, and what they are worth.
+        measured: the same of the errors themselves, where those rise; else None.
+        ends: the smallest and the largest real size.
+    """
     smallest, largest = ends
+    errors, worths = fitted
+    accuracy, real = _estimate(1 - errors), _estimate(np.clip(worths, *ends))
+    if measured is not None:
+        accuracy = _stretched(accuracy, 1 - measured[0])
+        real = _stretched(real, np.clip(measured[1], *ends))
     bound = "measured"
     if worths[0] > largest * (1 + FUZZ):
         bound = "at least"
     elif worths[0] < smallest * (1 - FUZZ):
         bound = "fewer than"
-    real = _estimate(np.clip(worths, smallest, largest))
-    return Equivalent(size, _estimate(1 - errors), real, bound, smallest, largest)
+    return Equivalent(size, accuracy, real, bound, smallest, largest)
 
 
 def _doubling(
@@ -324,9 +347,9 @@ def _as_share(estimate: Estimate) -> Estimate:
     return Estimate(*(min(max(each, 0.0), 1.0) for each in _three(estimate)))
 
 
-def _stretched(estimate: Estimate, line: np.ndarray) -> Estimate:
-    """Stretches an interval over that of the line (1 + B,) through the last two sizes."""
-    drawn = _estimate(line)
+def _stretched(estimate: Estimate, rows: np.ndarray) -> Estimate:
+    """Stretches an interval over that of other values (1 + B,) of the same figure."""
+    drawn = _estimate(rows)
     low, high = min(estimate.low, drawn.low), max(estimate.high, drawn.high)
     return Estimate(estimate.value, low, high)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from gendata.errors import GendataError
 
-__all__ = ["ABSENT", "Estimate", "bootstrap", "bootstrap_mean", "bootstrap_means", "from_spread"]
+__all__ = ["ABSENT", "Estimate", "bootstrap", "bootstrap_mean", "bootstrap_means"]
 
 RESAMPLES = 1000
 TAIL = 2.5  # percent on each side
@@ -100,11 +100,6 @@ def bootstrap(
     rows = (generator.integers(len(values), size=len(values)) for _ in range(resamples))
     drawn = np.array([statistic(values[each]) for each in rows])
     return _percentiles(float(statistic(values)), drawn)
-
-
-def from_spread(value: float, deviation: float) -> Estimate:
-    """The interval of a figure whose standard deviation is known: 1.96 of them on each side."""
-    return Estimate(value, value - 1.96 * deviation, value + 1.96 * deviation)
 
 
 def _percentiles(value: float, drawn: np.ndarray) -> Estimate:

@@ -1,4 +1,4 @@
-"""Which real images were found to be missing, what each figure means, and how it is said."""
+"""Which real images were found to be missing, and what each figure means."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import numpy as np
 from gendata.gap.measures.intervals import Estimate
 from gendata.gap.missing.groups import MissingGroup
 
-__all__ = ["DEFINITIONS", "ClassShare", "Missing", "missing_sentence"]
-
-NAMED = 3  # classes, at most, that a sentence names
-
+__all__ = ["DEFINITIONS", "ClassShare", "Missing"]
 
 DEFINITIONS = {
     "uncovered": "Share of real images without a synthetic image nearby: none lies nearer than "
@@ -104,50 +101,3 @@ class Missing:
             "nearest_k": self.nearest_k,
             "encoder": self.encoder,
         }
-
-
-def missing_sentence(missing: Missing, of: str = "real images") -> str:
-    """Says how much is missing and of what, no stronger than the numbers are.
-
-    Args:
-        missing: what was found.
-        of: what the real images are called, such as "real test images".
-    """
-    share = f"{missing.share.value:.0%} of the {of} are uncovered"
-    by_chance = f"{missing.floor:.0%} would be by equally many other real images"
-    if missing.is_beyond_chance:
-        return f"{share}, where {by_chance}; {_mostly(missing)}.{_largest(missing)}"
-    if missing.groups or missing.themes:
-        return f"On the whole little is missing: {share}, and {by_chance}.{_largest(missing)}"
-    return f"Nothing is missing beyond chance: {share}, and {by_chance}."
-
-
-def _largest(missing: Missing) -> str:
-    """Says how large the group is that stands out most; empty where there is none."""
-    groups = (*missing.themes, *missing.groups)
-    if not groups:
-        return ""
-    most = max(groups, key=_prominence)
-    return (
-        f" In the group of similar images that lacks most, {len(most.rows)} of {most.size} are "
-        f"uncovered, of {most.name}."
-    )
-
-
-def _prominence(group: MissingGroup) -> float:
-    """High for a group that is both large and hardly covered."""
-    return group.gain * group.share.value
-
-
-def _mostly(missing: Missing) -> str:
-    """Names the classes that half of what is missing is of, if they are few."""
-    lacking = [each for each in missing.per_class if each.gain > 0]
-    if len(missing.per_class) == 1:
-        return f"all of them are of '{lacking[0].name}', the only class"
-    shares = np.cumsum([each.gain for each in lacking]) / sum(each.gain for each in lacking)
-    needed = 1 + int(np.searchsorted(shares, 0.5))
-    if needed > min(NAMED, max(1, len(missing.per_class) // 4)):
-        first = lacking[0]
-        return f"spread over many classes, most of all '{first.name}' ({first.share.value:.0%})"
-    names = " and ".join(f"'{each.name}'" for each in lacking[:needed])
-    return f"mostly of {names} ({shares[needed - 1]:.0%} of what is missing)"

@@ -13,12 +13,9 @@ import bpy
 from mathutils import Vector
 
 from gendata.errors import GendataError
-from gendata.render.parameters import Light
+from gendata.render.parameters import MOST_LIGHTS, Light
 
-__all__ = ["MOST_LIGHTS", "Lights"]
-
-MOST_LIGHTS = 8
-"""As many as one image can have; each takes some time even when it is dark."""
+__all__ = ["Lights"]
 
 _KINDS = {"point": "POINT", "area": "AREA"}
 

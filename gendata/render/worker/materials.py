@@ -16,7 +16,6 @@ from gendata.render.worker.pictures import Pictures
 
 __all__ = ["Materials", "has_texture_coordinates"]
 
-_PICTURES = 64
 _FLAT = 0.01  # share of a picture below which a mesh's coordinates are of no use for it
 
 

@@ -20,6 +20,10 @@ __all__ = ["PATTERNS", "Inputs"]
 _PRINTS = 8.0  # cells a diagonal, each with one print
 _EARTH = (0.3, 0.24, 0.17, 1.0)
 
+# Below it, where the squared roughness is under 0.075, Cycles tells the denoiser of what a surface
+# mirrors in place of the surface itself; a few samples of that leave white and black specks.
+_SMOOTHEST = 0.28
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -46,7 +50,8 @@ def _metal(inputs: Inputs) -> NodeSocket:
     streaks = _noise(inputs, scale=3.0, detail=2.0, stretch=(1.0, 1.0, 8.0))
     dents = _noise(inputs, scale=6.0, detail=1.0)
     colour = _shaded(tree, inputs.colour, streaks, 0.8, 1.05)
-    roughness = _added(tree, inputs.roughness, streaks, -0.12, 0.12)
+    even = _ramp(tree, inputs.roughness, 0.0, 1.0, _SMOOTHEST, 0.9)
+    roughness = _added(tree, even, streaks, 0.0, 0.12)
     normal = _bump(tree, dents, strength=0.12, distance=0.02)
     # A pure metal is black under a single lamp.
     return _surface(tree, colour, roughness, {"Metallic": 0.85, "Normal": normal})

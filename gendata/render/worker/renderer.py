@@ -34,7 +34,7 @@ _DENOISERS = {
     "balanced": ("BALANCED", "FAST"),
     "accurate": ("HIGH", "ACCURATE"),
 }
-_TEXTURES = 64
+_TEXTURES = 128  # more than an object and a hundred distractors can show in one image
 _NOTHING = 1e9  # Blender's depth of pixels that show nothing is 1e10
 
 

@@ -9,7 +9,6 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -21,7 +20,6 @@ from gendata.render.settings import RenderSettings
 
 __all__ = ["Studio", "serve"]
 
-OWN_MAP = "blender:"
 GRACE = 2.0  # a worker ends itself where its parent, which waits for it, would long have done so
 
 
@@ -77,17 +75,14 @@ class Studio:
 
         self.settings = RenderSettings(**{**settings, "labels": tuple(settings["labels"])})
         self.version = ".".join(map(str, bpy.app.version))
-        self.renderer, self.meshes, self.bad_mesh = (
-            Renderer(self.settings, threads),
-            Meshes(),
-            BadMesh,
-        )
+        self.renderer = Renderer(self.settings, threads)
+        self.meshes, self._bad_mesh = Meshes(), BadMesh
 
     def answer(self, request: Mapping[str, Any]) -> Message:
         """Renders an image, or says in the header why there is none."""
         try:
             return self.render(Parameters.from_json(request["parameters"]), request["sources"])
-        except self.bad_mesh as error:
+        except self._bad_mesh as error:
             return Message({"status": "mesh", "key": error.key, "why": error.why}, {})
         except Exception as error:  # one image's fault must not end the others
             traceback.print_exc(file=sys.stderr)
@@ -105,7 +100,7 @@ class Studio:
         loaded = self.meshes.get_all(sources)
         seconds = {"load": time.perf_counter() - begun}
         meshes = {key: each.mesh for key, each in loaded.items()}
-        rendered = self.renderer.render(with_own_maps(parameters), meshes)
+        rendered = self.renderer.render(parameters, meshes)
         visible = float(rendered.mask.mean())
         header = {
             "status": "ok",
@@ -120,18 +115,6 @@ class Studio:
             return Message({**header, "status": "hidden"}, {})
         maps = {name: getattr(rendered, name) for name in ("colour", "mask", "depth", "normal")}
         return Message(header, {name: each for name, each in maps.items() if each is not None})
-
-
-def with_own_maps(parameters: Parameters) -> Parameters:
-    """Finds the environment maps that come with Blender: "blender:night.exr"."""
-    around = parameters.environment
-    if around is None or around.file is None or not around.file.startswith(OWN_MAP):
-        return parameters
-    import bpy
-
-    folder = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
-    file = os.path.join(folder, around.file.removeprefix(OWN_MAP))
-    return replace(parameters, environment=replace(around, file=file))
 
 
 @contextmanager

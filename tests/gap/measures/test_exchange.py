@@ -130,15 +130,27 @@ def test_a_curve_that_falls_again_promises_nothing():
     assert gain.low < -fall < 0 <= gain.value < 0.002 and gain.high < 0.03
 
 
+def test_where_errors_rise_intervals_hold_what_was_measured_too():
+    """The fitted curve takes the mean of what rises: too few errors at the end."""
+    errors = np.array([0.2, 0.15, 0.155, 0.16])
+    found = exchange_rates(REAL, runs(SIZES, errors, spread=0.001), replicates=50)
+    for each, error in zip(found.equivalents, errors, strict=True):
+        accuracy = each.accuracy
+        assert accuracy.low - 1e-3 < 1 - error < accuracy.high + 1e-3
+        truth = np.exp(np.interp(error, law(SIZES)[::-1], np.log(SIZES[::-1])))  # interpolated
+        assert 0.98 * each.real.low < truth < 1.02 * each.real.high
+    assert found.at_size.real.value > 1.05 * truth > found.at_size.real.low
+
+
 @pytest.mark.parametrize("harm", [0.0, 0.05])
-def test_intervals_of_doubling_hold_the_truth_where_more_images_do_nothing_or_harm(harm):
+def test_intervals_hold_the_truth_where_more_images_do_nothing_or_harm(harm):
     """Of 20 measurements 19 should; fewer than 15 would be rarer than one in a thousand."""
     sizes, real_sizes = np.array([11, 33, 100, 300]), np.array([11, *SIZES])
     errors = law(30) * (1 + harm * np.log(sizes / 300))
     worths = ((errors - 0.05) / 0.8) ** (-1 / 0.45)
     gain = -law(30) * harm * np.log(2)
     doubling = (worths[-1] / worths[-2]) ** (np.log(2) / np.log(3))
-    held = np.zeros((20, 2))
+    held = np.zeros((20, 3))
     for seed in range(20):
         difficulty = np.random.default_rng(2000 + seed).random(600)
         chance = {"difficulty": difficulty, "spread": 0.04, "disagreement": 0.05}
@@ -147,6 +159,7 @@ def test_intervals_of_doubling_hold_the_truth_where_more_images_do_nothing_or_ha
         found = exchange_rates(real, synthetic, replicates=60, seed=seed)
         ahead = found.synthetic_ahead
         held[seed] = (
+            found.at_size.real.low <= worths[-1] <= found.at_size.real.high,
             found.doubling.low <= doubling <= found.doubling.high,
             not ahead or ahead[0].gain.low <= gain <= ahead[0].gain.high,
         )

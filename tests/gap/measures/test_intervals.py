@@ -12,7 +12,6 @@ from gendata.gap.measures.intervals import (
     bootstrap,
     bootstrap_mean,
     bootstrap_means,
-    from_spread,
 )
 
 
@@ -65,7 +64,7 @@ def test_seed_decides():
 
 
 def test_plain_forms():
-    assert from_spread(1.0, 0.25).to_json() == {"value": 1.0, "low": 0.51, "high": 1.49}
+    assert Estimate(1.0, 0.5).to_json() == {"value": 1.0, "low": 0.5, "high": None}
     assert str(Estimate(0.5, 0.25, 0.75)) == "0.5 (0.25 to 0.75)"
     assert str(Estimate(0.5)) == "0.5"
 

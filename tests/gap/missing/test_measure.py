@@ -11,7 +11,7 @@ from toy_pictures import CARD
 from gendata.errors import GendataError
 from gendata.features.extract import Features
 from gendata.gap.measures.manifold import compare_manifolds
-from gendata.gap.missing.findings import DEFINITIONS, missing_sentence
+from gendata.gap.missing.findings import DEFINITIONS
 from gendata.gap.missing.measure import chance_of_uncovered, find_missing
 
 CLASSES = ["boot", "coat", "dress"]
@@ -58,7 +58,6 @@ def test_a_clone_as_good_as_real_images_lacks_nothing(seed):
     found = find_missing(REAL, features(REAL_MODES, 10 + seed))
     assert not found.is_beyond_chance
     assert found.groups == () and found.themes == ()
-    assert missing_sentence(found).startswith("Nothing is missing beyond chance")
 
 
 def test_groups_are_seldom_found_where_nothing_is_missing():
@@ -76,8 +75,7 @@ def test_a_small_mode_is_named_although_the_whole_looks_fine():
     found = find_missing(real, features(np.repeat(np.arange(11), 60), 31))
     assert not found.is_beyond_chance and found.share.value < 0.08
     assert set(found.groups[0].rows) == set(range(660, 668))
-    sentence = missing_sentence(found)
-    assert "little is missing" in sentence and "8 of 8 are uncovered, of 'dress'" in sentence
+    assert found.groups[0].name == "'dress'"
 
 
 def test_a_dropped_mode_comes_first_within_its_class_and_across_classes():
@@ -91,8 +89,6 @@ def test_a_dropped_mode_comes_first_within_its_class_and_across_classes():
     assert len(found.groups) == 1
     assert set(found.themes[0].rows) == set(dropped)
     assert found.per_class[0].name == "coat" and found.per_class[0].gain > 0.05
-    sentence = missing_sentence(found, "real test images")
-    assert "of the real test images are uncovered" in sentence and "mostly of 'coat'" in sentence
 
 
 def test_the_more_is_dropped_the_more_is_missing_and_the_largest_comes_first():
@@ -105,7 +101,6 @@ def test_the_more_is_dropped_the_more_is_missing_and_the_largest_comes_first():
     gains = [group.gain for group in found.groups]
     assert gains == sorted(gains, reverse=True)
     assert {group.name for group in found.groups} == {"'coat'", "'dress'"}
-    assert "'dress'" in missing_sentence(found)
 
 
 def test_gains_of_the_classes_add_up_to_the_whole():
@@ -145,7 +140,6 @@ def test_collapsed_outlying_and_swapped_sets():
     everything = find_missing(REAL, outlying)
     assert everything.share.value == 1
     assert all(group.covered is None for group in everything.groups)
-    assert "spread over many classes" in missing_sentence(everything)
     part = features(every_mode(30, without=(6,)), 16)
     assert find_missing(REAL, part).is_beyond_chance
     assert not find_missing(part, REAL).is_beyond_chance  # it has all that the part has
@@ -214,7 +208,6 @@ def test_one_class_alone():
     real = features(np.repeat(np.arange(4), 30), 22, ["boot"])
     found = find_missing(real, features(np.repeat([0, 1, 3], 30), 23, ["boot"]))
     assert set(found.groups[0].rows) == set(range(60, 90))
-    assert "the only class" in missing_sentence(found)
 
 
 def test_mistakes_are_named():
