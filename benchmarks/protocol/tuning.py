@@ -2,12 +2,15 @@
 
 The candidates are trained on the first seed's images and judged on the validation images, which
 are real training images outside the few; no test image is read. The first candidate is
-the row's own weights, the others are drawn without repetition, by seed, from the grid.
+the row's own weights, the others are drawn without repetition, by seed, from the grid. The row's
+own stay unless another is better by more than a standard error (Breiman et al. 1984, section
+3.4.3): of several that few images cannot tell apart, the highest is luck.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,17 +42,22 @@ class Choice:
     Attributes:
         source: whose images the candidates were trained on.
         budget: how many trainings were allowed.
-        tried: the weights of each candidate, and its accuracy on the validation images.
+        images: how many validation images there are.
+        tried: the weights of each candidate, and its accuracy on the validation images; the
+            row's own weights come first.
     """
 
     source: str
     budget: int
+    images: int
     tried: Sequence[tuple[Mapping[str, float], float]]
 
     @property
-    def best(self) -> Mapping[str, float]:
-        """The weights with the highest accuracy; of equal ones the first."""
-        return max(self.tried, key=lambda each: each[1])[0]
+    def chosen(self) -> Mapping[str, float]:
+        """The highest accuracy's weights, where it is told from the first's; else the first."""
+        own, highest = self.tried[0], max(self.tried, key=lambda each: each[1])
+        variance = sum(share * (1 - share) / self.images for _, share in (own, highest))
+        return (highest if highest[1] - own[1] > math.sqrt(variance) else own)[0]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; accuracies between 0 and 1."""
@@ -58,8 +66,9 @@ class Choice:
             "source": self.source,
             "budget": self.budget,
             "trained": len(tried),
+            "images": self.images,
             "tried": tried,
-            "chosen": dict(self.best),
+            "chosen": dict(self.chosen),
         }
 
 
@@ -149,8 +158,8 @@ def chosen_rows(
         tried = [({n: each["options"][n] for n in GRID}, each["accuracy"]) for each in done]
         failed = [each for each in plan if sweep.failed(each)]
         if tried and len(tried) + len(failed) == len(plan):
-            choices.append(Choice(source, budget, tried))
+            choices.append(Choice(source, budget, done[0]["images"], tried))
     if choices and sweep.writes:
         content = {"choices": [choice.to_json() for choice in choices], "data": protocol.name}
         write_json(sweep.out / "tuning.json", {**content, "command": sweep.command})
-    return {each.source: tuned_row(protocol, budget, each.best) for each in choices}
+    return {each.source: tuned_row(protocol, budget, each.chosen) for each in choices}

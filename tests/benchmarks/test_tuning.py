@@ -34,11 +34,21 @@ def test_a_budget_is_a_positive_whole_number(budget):
         candidates(OWN, GRID, budget, seed=0)
 
 
-def test_the_best_candidate_is_chosen_and_of_equal_ones_the_first():
+@pytest.mark.parametrize(
+    ("accuracies", "images", "chosen"),
+    [
+        ((0.5, 0.75, 0.75, 0.25), 100, 1),  # of equal ones the first
+        ((0.79, 0.78, 0.80, 0.77), 500, 0),  # a standard error is 0.0257
+        ((0.79, 0.78, 0.80, 0.77), 5000, 2),  # and 0.0081 here
+        ((0.5, 0.57, 0.4, 0.5), 100, 0),  # 0.0703
+        ((0.5, 0.58, 0.4, 0.5), 100, 1),  # 0.0702
+    ],
+)
+def test_the_highest_is_chosen_where_it_is_told_from_the_row_s_own(accuracies, images, chosen):
     weights = [{"pg_weight": float(number)} for number in range(4)]
-    tried = list(zip(weights, (0.5, 0.75, 0.75, 0.25), strict=True))
-    assert Choice("made", 4, tried).best == weights[1]
-    assert Choice("made", 4, tried).to_json()["trained"] == 4
+    choice = Choice("made", 4, images, list(zip(weights, accuracies, strict=True)))
+    assert choice.chosen == weights[chosen]
+    assert choice.to_json()["chosen"] == weights[chosen] and choice.to_json()["trained"] == 4
 
 
 def test_the_choice_is_recorded_and_used(tmp_path):
@@ -47,8 +57,9 @@ def test_the_choice_is_recorded_and_used(tmp_path):
     result = run_study("low-shot", out, **given)
     (choice,) = json.loads((out / "tuning.json").read_text())["choices"]
     assert (choice["source"], choice["budget"], choice["trained"]) == ("made", 3, 3)
-    best = max(choice["tried"], key=lambda each: each["validation_accuracy"])
-    assert choice["chosen"] == {name: best[name] for name in GRID}
+    assert choice["images"] == 9, "3 of each class were held out"
+    tried = [({n: each[n] for n in GRID}, each["validation_accuracy"]) for each in choice["tried"]]
+    assert choice["chosen"] == Choice("made", 3, 9, tried).chosen
     lines = [json.loads(line) for line in (out / "runs.jsonl").read_text().splitlines()]
     trials = [line for line in lines if line["judge"] == "validation"]
     assert [line["accuracy"] for line in trials] == [
