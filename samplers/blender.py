@@ -39,6 +39,7 @@ from gendata.types import Card, Described
 __all__ = ["BlenderSampler", "load_blender"]
 
 PHOTOS = "background.photos"
+SCENE = 2  # to be raised where the same parameters come to give other pixels
 MOST_ERRORS = 16  # images refused in a row: it is not the images
 FREE_OPTIONS = ("blender", "workers", "recycle", "time_limit")
 FIELDS = [
@@ -312,6 +313,7 @@ def _card(sampler: BlenderSampler) -> Card:
             "factors": sampler.factors.settings(),
             "photos": None if sampler.photos is None else sampler.photos.settings(),
             "blender": sampler.blender.version,
+            "scene": SCENE,
         },
     )
     return described("objects", card) if library.name == "embedded" else card
