@@ -143,7 +143,8 @@ class BlenderSampler:
         def request(row: int) -> dict[str, Any]:
             drawn[row] = draw(row)
             rows[row] = _describe(drawn[row])
-            return {"parameters": rows[row]["parameters"], "sources": self._sources(drawn[row])}
+            located = self.factors.locate(drawn[row])
+            return {"parameters": located.to_json(), "sources": self._sources(drawn[row])}
 
         with one_thread():
             for row, result in self.pool.render([partial(request, row) for row in range(count)]):

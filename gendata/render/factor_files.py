@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class FileSet:
     Attributes:
         written: what was asked for, relative paths made absolute.
         paths: of the files; of Blender's own "blender:NAME.exr".
-        names: of the files, as identity has them: from the folder that was named on.
+        names: of the files, as identity and parameters have them: from the folder that was named
+            on, each of one file alone.
     """
 
     written: tuple[str, ...] = ()
@@ -44,14 +46,22 @@ class FileSet:
     names: tuple[str, ...] = ()
 
     def sample(self, generator: np.random.Generator) -> str | None:
-        """Draws a path; None from an empty set."""
-        if not self.paths:
+        """Draws a name; None from an empty set."""
+        if not self.names:
             return None
-        return self.paths[int(generator.random() * len(self.paths))]
+        return self.names[int(generator.random() * len(self.names))]
 
     def extremes(self) -> tuple[Any, ...]:
-        """The paths."""
-        return self.paths
+        """The names."""
+        return self.names
+
+    def path(self, name: str) -> str:
+        """Where a file lies; a name that is none of the set's is taken for a path."""
+        return self._by_name.get(name, name)
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, str]:
+        return dict(zip(self.names, self.paths, strict=True))
 
     def settings(self) -> Any:
         """What was asked for."""
@@ -96,8 +106,7 @@ def read_files(written: Any, factor: str, where: str, folder: Path) -> FileSet:
             path = Path(os.path.abspath(folder / Path(each).expanduser()))
             found += _of_disk(path, SUFFIXES[factor], where)
             full.append(str(path))
-    names, paths = zip(*found, strict=True)
-    return FileSet(tuple(full), paths, names)
+    return FileSet(tuple(full), tuple(path for _, path in found), _distinct(found))
 
 
 def _of_blender(asked: str, where: str) -> list[tuple[str, str]]:
@@ -135,6 +144,16 @@ def _of_disk(path: Path, suffixes: Sequence[str], where: str) -> list[tuple[str,
             expected=f"files that end in {', '.join(suffixes)}",
         )
     return files
+
+
+def _distinct(found: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The files' names; where two folders have files of one name, the later one is numbered."""
+    taken: dict[str, str] = {}
+    names = []
+    for name, path in found:
+        tries = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
+        names.append(next(each for each in tries if taken.setdefault(each, path) == path))
+    return tuple(names)
 
 
 def _state(path: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from gendata.render.distributions import Distribution
 from gendata.render.factor_files import FileSet, read_files
 from gendata.render.factor_names import flatten, nest, read_yaml
 from gendata.render.factor_table import FACTORS
+from gendata.render.parameters import Parameters, Placed
 from gendata.render.presets import DEFAULT_PRESET, load_preset
 from gendata.render.read_distribution import read_distribution
 
@@ -63,6 +65,30 @@ class Factors:
     def to_dict(self) -> dict[str, Any]:
         """Every factor, nested as in a YAML file; loading that gives equal factors."""
         return nest({name: law.settings() for name, law in self.laws.items()})
+
+    def locate(self, parameters: Parameters) -> Parameters:
+        """An image's parameters with the paths of its files on this machine for their names."""
+        change = dataclasses.replace
+        textures, maps = self.laws["material.texture.files"], self.laws["environment.files"]
+        assert isinstance(textures, FileSet) and isinstance(maps, FileSet)
+
+        def located(placed: Placed) -> Placed:
+            material = placed.material
+            if material.texture is None:
+                return placed
+            return change(
+                placed, material=change(material, texture=textures.path(material.texture))
+            )
+
+        around = parameters.environment
+        if around is not None and around.file is not None:
+            around = change(around, file=maps.path(around.file))
+        return change(
+            parameters,
+            object=located(parameters.object),
+            environment=around,
+            distractors=tuple(map(located, parameters.distractors)),
+        )
 
     def replace(self, changes: Mapping[str, Any]) -> Factors:
         """Some factors in place of its own; what the others give for a seed stays the same.

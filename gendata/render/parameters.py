@@ -42,7 +42,7 @@ class Material:
         roughness: 0 (mirror) to 1.
         scale: size of its pattern, relative to the object.
         offset: shifts its pattern, so that two images of one kind differ.
-        texture: the picture of "texture": a file.
+        texture: the picture of "texture": name of a file among the factor's, or a path.
     """
 
     kind: str = "own"
@@ -98,7 +98,7 @@ class Environment:
 
     Attributes:
         file: an equirectangular picture, .hdr or .exr, whose middle lies towards +x before its
-            turn; None: one colour everywhere.
+            turn: name of a file among the factor's, or a path; None: one colour everywhere.
         colour: that colour; it tints the picture where there is one.
         strength: multiplies it.
         turn: rotation about z, counter-clockwise seen from above.

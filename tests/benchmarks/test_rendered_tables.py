@@ -181,6 +181,14 @@ def test_the_paper_s_protocol():
     assert len({each.seed for each in factors.drawings.values()}) == 1, "paired seeds"
 
 
+def test_a_study_has_its_own_number_of_seeds():
+    preset = load_presets("rendered")[0]
+    assert protocol_of("rendered", preset, {"device": "cpu"}).seeds == (0,)
+    assert protocol_of("factors", preset, {"device": "cpu"}).seeds == (0, 1, 2)
+    given = {"seeds": 2, "seed": 5, "device": "cpu"}
+    assert protocol_of("factors", preset, given).seeds == (5, 6)
+
+
 def test_the_options_reach_whom_they_are_for():
     preset = load_presets("rendered")[0]
     options = {"learning_rate": 0.1, "camera.azimuth": 90}

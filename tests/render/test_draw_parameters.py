@@ -277,7 +277,31 @@ def test_textures(tmp_path):
     overrides = {"material.kind": "texture", "material.texture.files": str(tmp_path)}
     factors = load_factors(overrides=overrides)
     found = {draw(factors, seed).object.material.texture for seed in range(20)}
-    assert found == {str(tmp_path / "oak.png"), str(tmp_path / "pine.png")}
+    assert found == {"oak.png", "pine.png"}
+
+
+def test_parameters_name_files_wherever_they_lie(tmp_path):
+    drawn = []
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        folder.mkdir()
+        for name in ("oak.png", "sky.exr"):
+            (folder / name).write_bytes(b"")
+        factors = load_factors(
+            overrides={
+                "material.kind": "texture",
+                "material.texture.files": str(folder / "oak.png"),
+                "environment.files": str(folder),
+                "distractor.count": 1,
+                "distractor.material": "drawn",
+            }
+        )
+        drawn.append(draw(factors, 5))
+        located = factors.locate(drawn[-1])
+        materials = [each.material for each in (located.object, *located.distractors)]
+        assert [each.texture for each in materials] == [str(folder / "oak.png")] * 2
+        assert located.environment.file == str(folder / "sky.exr")
+    here, there = drawn
+    assert here == there
 
 
 def test_a_fixed_photo():

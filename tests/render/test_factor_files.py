@@ -32,6 +32,17 @@ def test_a_list_of_folders_and_files(folder):
     assert found.names == ("oak.png", "b.png")
 
 
+def test_files_of_one_name_are_told_apart(folder):
+    (folder / "stone").mkdir()
+    (folder / "stone" / "oak.png").write_bytes(b"stone")
+    wood, stone = str(folder / "wood"), str(folder / "stone")
+    found = read_files([wood, stone, wood], TEXTURES, TEXTURES, folder)
+    assert found.names == ("oak.png", "oak.png (2)", "oak.png")
+    assert found.path("oak.png") == f"{wood}/oak.png"
+    assert found.path("oak.png (2)") == f"{stone}/oak.png"
+    assert found.path("/elsewhere/oak.png") == "/elsewhere/oak.png"
+
+
 def test_no_files():
     assert read_files(None, MAPS, MAPS, os.curdir) == FileSet()
     assert FileSet().sample(np.random.default_rng(0)) is None
@@ -59,7 +70,7 @@ def test_every_file_is_as_likely(folder):
     files = read_files(".", TEXTURES, TEXTURES, folder)
     generator = np.random.Generator(np.random.PCG64(0))
     drawn = [files.sample(generator) for _ in range(900)]
-    counts = [drawn.count(path) for path in files.paths]
+    counts = [drawn.count(name) for name in files.names]
     assert sum(counts) == 900
     assert min(counts) > 250
 

@@ -1,5 +1,6 @@
 """With Blender itself: the same bytes whatever happens to the processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from tiny import read_clone_table
 
 import gendata
@@ -67,6 +69,30 @@ def test_order_workers_and_restarts_change_nothing(reference):
         sampler.sample_described(LABELS[backwards], SEEDS[backwards]), reference, backwards
     )
     sampler.close()
+
+
+def test_files_may_move(blender, tmp_path):
+    """Textures come from their names: elsewhere they give the same pixels and the same columns."""
+    found = []
+    for place, suffix in (("here", ""), ("there/and", " again")):
+        folder = tmp_path / f"{place}{suffix}"
+        folder.mkdir(parents=True)
+        for name, colour in (("green.png", (0, 255, 0)), ("red.png", (255, 0, 0))):
+            Image.new("RGB", (4, 4), colour).save(folder / name)
+        options = {"material.kind": "texture", "material.texture.files": str(folder)}
+        sampler = load(preset="fixed", workers=1, **options)
+        found.append(sampler.sample_described(LABELS[:6], SEEDS[:6]))
+        sampler.close()
+    here, there = found
+    assert torch.equal(here.images, there.images) and here.columns.equals(there.columns)
+    names = [
+        json.loads(each)["object"]["material"]["texture"]
+        for each in here.columns["parameters"].to_pylist()
+    ]
+    assert set(names) == {"green.png", "red.png"}
+    for image, name in zip(here.images.float(), names, strict=True):
+        red, green, _ = image.mean((1, 2))
+        assert (red > 1.5 * green) if name == "red.png" else (green > 1.5 * red)
 
 
 def test_killed_worker_changes_nothing(reference, monkeypatch):

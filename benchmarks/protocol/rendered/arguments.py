@@ -88,7 +88,7 @@ def protocol_of(
     names = listed(given.get("classes", preset.get("classes", ())))
     seed, device = given.get("seed", 0), given.get("device", "auto")
     classes = tuple(names) or tuple(_class_names(sampler, options, device))
-    number = given.get("seeds", preset.get("seeds", 1))
+    number = given.get("seeds", {**preset, **preset.get(study, {})}.get("seeds", 1))
     check_number("seeds", number, 1, whole=True)
     trainings = trainings_of(study, preset, given, settings, len(classes))
     protocol = RenderedProtocol(
