@@ -30,7 +30,8 @@ from gendata.render.factors import Factors, is_factor, load_factors
 from gendata.render.labels import check_labels_asked, label_fields, label_values
 from gendata.render.objects import MOST_FACES, ObjectLibrary, open_objects
 from gendata.render.parameters import Parameters
-from gendata.render.pool import Limits, Pool, Result, split_cores
+from gendata.render.places import Place, find_places
+from gendata.render.pool import Limits, Pool, Result
 from gendata.render.settings import DENOISERS, DEVICES, RenderSettings
 from gendata.render.shell import shell_coordinates
 from gendata.samplers.labels import check_labels
@@ -64,7 +65,7 @@ class BlenderSampler:
         settings: what all images share.
         blender: what renders.
         photos: for backgrounds.
-        workers: processes; None: one for each core, or one on an accelerator.
+        places: where its processes run; None: one on each core or accelerator.
         limits: when a process is replaced.
 
     Attributes:
@@ -81,7 +82,7 @@ class BlenderSampler:
         settings: RenderSettings,
         blender: Blender,
         photos: Photos | None = None,
-        workers: int | None = None,
+        places: Sequence[Place] | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.library, self.factors, self.settings = library, factors, settings
@@ -93,13 +94,13 @@ class BlenderSampler:
         self.bad_meshes: dict[str, str] = {}
         self._told: set[str] = set()
         self._errors = 0
-        pinned = settings.device == "cpu"
-        cores = split_cores(workers) if pinned else [()] * (workers or 1)
-        self.pool = Pool(blender.command(), blender.environment(), asdict(settings), cores, limits)
-
+        places = places or find_places(settings.device)
+        self.pool = Pool(
+            blender.command(), blender.environment(), asdict(settings), places, limits
+        )
         self.engine = (
             f"Blender {blender.version} ({blender.path}), {settings.device}, "
-            f"processes: {len(cores)}"
+            f"processes: {len(places)}"
         )
 
     def close(self) -> None:
@@ -232,8 +233,8 @@ def load_blender(
 
     Args:
         ref: "embedded" or a folder, as `gendata.render.objects.open_objects` takes them.
-        device: "cpu", or what Cycles calls an accelerator (cuda, optix, hip, metal, oneapi);
-            "auto": that of this machine.
+        device: "cpu", or what Cycles calls an accelerator (cuda, optix, hip, metal, oneapi),
+            perhaps with the number of one ("cuda:1"); "auto": what this machine has.
         download: fetch photos of a known set that are not on this machine.
         resolution: side of the images, pixels.
         preset: of factors.
@@ -249,7 +250,7 @@ def load_blender(
         up: the axis that points up in files that do not say it.
         most_faces: objects with more are refused.
         blender: a Python that has bpy, or a blender executable.
-        workers: processes; by default one for each core, or one on an accelerator.
+        workers: processes; by default one for each core, or one for each accelerator.
         recycle: images after which a process is replaced.
         time_limit: seconds after which an image is given up.
         **changes: factors, such as `object.scale="1..2"`, and `background.photos`, an image set.
@@ -259,6 +260,7 @@ def load_blender(
     """
     reference = changes.pop(PHOTOS, None)
     _check_factors(changes)
+    place = _device(device)
     settings = RenderSettings(
         resolution=_whole("resolution", resolution, 8, 16384),
         samples=_whole("samples", samples, 1, 2**16),
@@ -266,7 +268,7 @@ def load_blender(
         bounces=_whole("bounces", bounces, 0, 1024),
         view=_one_of("view", view, ("standard", "filmic")),
         exposure=_number("exposure", exposure, -32, 32),
-        device=_device(device),
+        device=place.partition(":")[0],
         labels=check_labels_asked(labels),
         environment_map=_whole("environment_map", environment_map, 4, 8192),
         smallest_mask=_number("smallest_mask", smallest_mask, 0, 1),
@@ -286,7 +288,8 @@ def load_blender(
             "backgrounds can be photos, and there are none", do=f"give -o {PHOTOS}=IMAGES"
         )
     found = find_blender(blender)
-    return BlenderSampler(library, chosen, settings, found, photos, workers, limits)
+    places = find_places(place, workers)
+    return BlenderSampler(library, chosen, settings, found, photos, places, limits)
 
 
 @contextmanager
@@ -349,20 +352,16 @@ def _check_factors(changes: Mapping[str, Any]) -> None:
 
 
 def _device(device: str | torch.device) -> str:
-    """What Cycles calls a device."""
-    name, _, number = str(device).partition(":")
-    if number not in ("", "0"):
-        raise GendataError(
-            "Blender takes all accelerators of a kind",
-            found=f"the device {device}",
-            do=f"choose the device {name}, and let this process see one alone "
-            "(CUDA_VISIBLE_DEVICES and the like)",
-        )
+    """What Cycles calls a device, with the number of one if there was any."""
+    name, colon, number = str(device).partition(":")
     if name == "auto":
         if torch.cuda.is_available():
             return "hip" if torch.version.hip else "optix"
         return "metal" if torch.backends.mps.is_available() else "cpu"
-    return _one_of("device", {"mps": "metal", "xpu": "oneapi"}.get(name, name), DEVICES)
+    kind = _one_of("device", {"mps": "metal", "xpu": "oneapi"}.get(name, name), DEVICES)
+    if colon and not (number.isdecimal() and kind != "cpu"):
+        raise GendataError("bad option device", found=device, expected="such as cpu or cuda:1")
+    return kind + colon + number
 
 
 def _one_of(option: str, value: Any, known: Collection[str]) -> str:

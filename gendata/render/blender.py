@@ -125,8 +125,10 @@ def explain_failure(what: str, output: str) -> GendataError:
         )
     if "No module named 'bpy'" in output or "No package metadata was found for bpy" in output:
         return GendataError(f"{what}: this Python has no bpy", do=INSTALL)
-    lines = [line for line in output.splitlines() if line.strip()]
-    return GendataError(what, found=" | ".join(lines[-4:])[-600:] or "no message")
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[A-Z]\w*(Error|Exception)\b", line)]
+    said = errors[-1:] or lines[-4:]  # Python's last word, which Blender may follow with its own
+    return GendataError(what, found=" | ".join(said)[-600:] or "no message")
 
 
 def _interpreter(path: str, is_python: bool) -> list[str]:

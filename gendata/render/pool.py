@@ -6,7 +6,6 @@ changes which image is which. An image that costs two workers is given up, with 
 
 from __future__ import annotations
 
-import os
 import time
 import weakref
 from collections import Counter, deque
@@ -17,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from gendata.errors import GendataError
 from gendata.render.blender import explain_failure
 from gendata.render.connection import BrokenMessage
+from gendata.render.places import Place
 from gendata.render.worker_process import Job, Start, Worker
 
-__all__ = ["CRASH", "HANG", "Limits", "Pool", "Result", "split_cores"]
+__all__ = ["CRASH", "HANG", "Limits", "Pool", "Result"]
 
 CRASH, HANG = "crash", "hang"
 ATTEMPTS = 2  # workers that one image may cost
@@ -69,7 +68,7 @@ class Pool:
         command: what starts a worker.
         environment: its variables.
         settings: of `RenderSettings`, as JSON.
-        cores: of each worker, the cores that it is pinned to; empty: any.
+        places: one for each worker.
         limits: when a worker is replaced.
 
     Attributes:
@@ -83,7 +82,7 @@ class Pool:
         command: Sequence[str],
         environment: Mapping[str, str],
         settings: Mapping[str, Any],
-        cores: Sequence[Sequence[int]],
+        places: Sequence[Place],
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -91,14 +90,18 @@ class Pool:
             Start(
                 command,
                 environment,
-                {"settings": dict(settings), "threads": threads, "seconds": self.limits.seconds},
-                own,
+                {
+                    "settings": dict(settings),
+                    "threads": place.threads,
+                    "accelerator": place.accelerator,
+                    "seconds": self.limits.seconds,
+                },
+                place.cores,
                 self.limits.start_seconds,
             )
-            for own in cores
-            for threads in [len(own) or max(1, (os.cpu_count() or 1) // len(cores))]
+            for place in places
         ]
-        self._workers: dict[int, Worker] = {}  # by place: each place has its cores
+        self._workers: dict[int, Worker] = {}  # by the number of its place
         self._next, self._losses = 0, 0
         self.seconds: Counter[str] = Counter()
         self.started, self.version = 0, ""
@@ -241,31 +244,6 @@ class Pool:
         for place, worker in list(self._workers.items()):
             if worker.jobs:
                 self._workers.pop(place).kill()
-
-
-def split_cores(workers: int | None = None) -> list[tuple[int, ...]]:
-    """Divides the cores that this process may use among its workers.
-
-    Of several ranks on one machine (LOCAL_RANK, LOCAL_WORLD_SIZE), each takes its share first.
-
-    Args:
-        workers: their number; None: one for each core.
-
-    Returns:
-        The cores of each worker, none of them where the system cannot pin.
-
-    Raises:
-        GendataError: fewer than one worker.
-    """
-    if workers is not None and workers < 1:
-        raise GendataError("bad option workers", found=workers, expected="at least 1")
-    if not hasattr(os, "sched_getaffinity"):
-        return [()] * (workers or os.cpu_count() or 1)
-    cores = sorted(os.sched_getaffinity(0))
-    rank, ranks = (int(os.environ.get(name) or 0) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
-    cores = cores[rank :: max(1, ranks)] or cores
-    count = workers or len(cores)
-    return [tuple(cores[place::count]) or (cores[place % len(cores)],) for place in range(count)]
 
 
 def _kill_all(workers: dict[int, Worker]) -> None:

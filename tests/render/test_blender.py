@@ -11,7 +11,8 @@ import pytest
 import gendata.render.blender as module
 from gendata.errors import GendataError
 from gendata.render.blender import Blender, explain_failure, find_blender
-from gendata.render.pool import Pool, split_cores
+from gendata.render.places import find_places
+from gendata.render.pool import Pool
 from gendata.render.settings import RenderSettings
 
 PROGRAM = """#!/bin/sh
@@ -105,6 +106,21 @@ def test_libraries_are_named_by_their_debian_packages():
     assert "apt-get" not in str(explain_failure("Blender cannot render here", "out of memory"))
 
 
+def test_the_last_error_is_told_whatever_blender_says_after_it():
+    text = """Blender 3.4.1
+    Traceback (most recent call last):
+      File "<string>", line 8, in <module>
+    ModuleNotFoundError: No module named 'numpy'
+    Error: script failed, expression:
+    main()
+    ', exiting.
+    """
+    told = explain_failure("Blender does not start", text)
+    assert "found ModuleNotFoundError: No module named 'numpy'" in str(told)
+    told = explain_failure("Blender does not start", "one\ntwo\n\nSegmentation fault\n")
+    assert "found one | two | Segmentation fault" in str(told)
+
+
 def test_commands_of_both_kinds():
     python = Blender("/x/python3", True, "5.0.1").command()
     assert python[:3] == ["/x/python3", "-P", "-c"] and len(python) == 4
@@ -153,8 +169,8 @@ def test_worker_starts_where_gendata_is_not_installed(blender, tmp_path, monkeyp
     found = find_blender(blender)
     assert found.version.startswith("5.0.")
     settings = asdict(RenderSettings(resolution=16))
-    cores = split_cores(1)
-    with Pool(found.command(), found.environment(), settings, cores) as pool:
+    places = find_places("cpu", 1)
+    with Pool(found.command(), found.environment(), settings, places) as pool:
         ((_, result),) = pool.render([lambda: {"parameters": "{}", "sources": {}}])
     assert result.status == "error" and "KeyError" in result.header["why"]
     assert pool.version == found.version and result.header["memory"] > 2**26

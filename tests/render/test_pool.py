@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from gendata.errors import GendataError
-from gendata.render.pool import AHEAD, Limits, Pool, split_cores
+from gendata.render.places import Place
+from gendata.render.pool import AHEAD, Limits, Pool
 from gendata.render.worker_process import Start, Worker
 
 TESTS = Path(__file__).parents[1]
@@ -20,9 +21,9 @@ COMMAND = [sys.executable, str(TESTS / "fake_worker.py")]
 FAST = Limits(seconds=1.5, start_seconds=30)
 
 
-def pool(workers=2, limits=FAST, cores=None, **settings) -> Pool:
+def pool(workers=2, limits=FAST, **settings) -> Pool:
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent), "OMP_NUM_THREADS": "1"}
-    return Pool(COMMAND, environment, settings, cores or [()] * workers, limits)
+    return Pool(COMMAND, environment, settings, [Place()] * workers, limits)
 
 
 def requests(count, **actions):
@@ -202,33 +203,6 @@ def test_a_worker_keeps_to_its_cores():
     worker = Worker(Start([sys.executable, "-c", BEGIN], environment, {}, [core]))
     assert worker.receive().header["cores"] == [core]
     worker.dismiss()
-
-
-def test_cores_are_divided_among_workers():
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("needs two cores")
-    assert split_cores(1) == [tuple(sorted(os.sched_getaffinity(0)))]
-    assert sum(len(own) for own in split_cores(2)) == len(os.sched_getaffinity(0))
-    assert not set(split_cores(2)[0]) & set(split_cores(2)[1])
-    assert all(len(own) == 1 for own in split_cores())
-    many = split_cores(3 * len(os.sched_getaffinity(0)))
-    assert all(len(own) == 1 for own in many)
-
-
-def test_ranks_of_one_machine_share_its_cores(monkeypatch):
-    everything = set(os.sched_getaffinity(0))
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    taken = []
-    for rank in ("0", "1"):
-        monkeypatch.setenv("LOCAL_RANK", rank)
-        taken.append({core for own in split_cores() for core in own})
-    assert taken[0] | taken[1] == everything
-    assert len(everything) == 1 or not taken[0] & taken[1]
-
-
-def test_no_workers_are_a_mistake():
-    with pytest.raises(GendataError, match="workers; found 0; expected at least 1"):
-        split_cores(0)
 
 
 PARENT = """

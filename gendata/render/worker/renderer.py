@@ -73,19 +73,23 @@ class Renderer:
     Args:
         settings: what all images share.
         threads: processor threads that Cycles may use.
+        accelerator: its number among those of the device's kind; None: all of them.
 
     Raises:
         GendataError: this version of Blender is not supported, the device is not there, or a
             setting is unknown.
     """
 
-    def __init__(self, settings: RenderSettings, threads: int = 1) -> None:
+    def __init__(
+        self, settings: RenderSettings, threads: int = 1, accelerator: int | None = None
+    ) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)  # also no add-ons of the user's
         use_cycles()
         prepare_view(settings.view)
         self.settings = settings
         self._scene = bpy.context.scene
         _set_up(self._scene, settings, threads)
+        _choose_device(self._scene, settings.device, accelerator)
         self._camera = CameraRig(self._scene)
         self._lights = Lights(self._scene)
         self._world = World(self._scene, settings.environment_map)
@@ -218,10 +222,9 @@ def _set_up(scene: bpy.types.Scene, settings: RenderSettings, threads: int) -> N
     layer.pass_cryptomatte_depth = 2
     layer.use_pass_z = "depth" in settings.labels
     layer.use_pass_normal = "normal" in settings.labels
-    _choose_device(scene, settings.device)
 
 
-def _choose_device(scene: bpy.types.Scene, device: str) -> None:
+def _choose_device(scene: bpy.types.Scene, device: str, accelerator: int | None) -> None:
     if device == "cpu":
         scene.cycles.device = "CPU"
         return
@@ -233,12 +236,13 @@ def _choose_device(scene: bpy.types.Scene, device: str) -> None:
         found = [each for each in preferences.devices if each.type == device.upper()]
     except TypeError:
         pass  # this build of Blender does not know the kind at all
-    if not found:
+    if not found[accelerator or 0 :]:
         raise GendataError(
-            f"Blender finds no {device} device",
-            found=", ".join(sorted({each.type for each in preferences.devices})) or "none",
+            f"Blender finds no {device} device" + (f" number {accelerator}" if found else ""),
+            found=", ".join(each.name for each in found or preferences.devices) or "none",
             do="use the device cpu, or mend the driver",
         )
+    chosen = found if accelerator is None else [found[accelerator]]
     for each in preferences.devices:
-        each.use = each.type == device.upper()
+        each.use = any(each == own for own in chosen)
     scene.cycles.device = "GPU"

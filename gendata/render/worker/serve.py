@@ -26,10 +26,11 @@ GRACE = 2.0  # a worker ends itself where its parent, which waits for it, would 
 def serve(connection: Connection) -> None:
     """Answers requests.
 
-    The first message holds `settings`, `threads` and `seconds`, the most that an image may take;
-    its answer is `ready` with the version of Blender, or says what `failed`. Each later one holds
-    a `number`, the `parameters` of an image and the `sources` of its meshes; its answer has the
-    number, the `status`, and what else `Studio.render` returns.
+    The first message holds `settings`, `threads`, the number of an `accelerator` or none, and
+    `seconds`, the most that an image may take; its answer is `ready` with the version of Blender,
+    or says what `failed`. Each later one holds a `number`, the `parameters` of an image and the
+    `sources` of its meshes; its answer has the number, the `status`, and what else
+    `Studio.render` returns.
 
     Raises:
         EOFError: the connection was closed.
@@ -37,7 +38,7 @@ def serve(connection: Connection) -> None:
     """
     opening = receive(connection).header
     try:
-        studio = Studio(opening["settings"], opening["threads"])
+        studio = Studio(opening["settings"], opening["threads"], opening["accelerator"])
     except Exception as error:  # whatever it is, the parent tells it
         send(connection, {"failed": _one_line(error)})
         return
@@ -62,12 +63,15 @@ class Studio:
     Args:
         settings: of `RenderSettings`, as JSON.
         threads: processor threads for rendering.
+        accelerator: its number among those of the device's kind; None: all of them.
 
     Raises:
         ImportError: there is no Blender in this interpreter, or a library that it needs is gone.
     """
 
-    def __init__(self, settings: Mapping[str, Any], threads: int) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], threads: int, accelerator: int | None = None
+    ) -> None:
         import bpy
 
         from gendata.render.worker.mesh import BadMesh, Meshes
@@ -75,7 +79,7 @@ class Studio:
 
         self.settings = RenderSettings(**{**settings, "labels": tuple(settings["labels"])})
         self.version = ".".join(map(str, bpy.app.version))
-        self.renderer = Renderer(self.settings, threads)
+        self.renderer = Renderer(self.settings, threads, accelerator)
         self.meshes, self._bad_mesh = Meshes(), BadMesh
 
     def answer(self, request: Mapping[str, Any]) -> Message:
