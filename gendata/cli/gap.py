@@ -150,7 +150,7 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Measure what CLONEs lack against REAL images, and write a report.
+    """Measure what CLONEs lack against REAL images.
 
     Writes report.html, a page that opens offline and also says what one synthetic image is worth,
     gap.json and gap.csv. A command that was killed goes on where it was, and one that asks for

@@ -96,8 +96,9 @@ def test_what_blender_lacks_is_told_in_one_line(tmp_path, body, message):
 
 
 def test_python_without_bpy_is_told(tmp_path):
+    bare = write_program(tmp_path, "python3", f'exec {sys.executable} -S "$@"')
     with pytest.raises(GendataError, match="this Python has no bpy; pip install"):
-        find_blender(sys.executable)
+        find_blender(bare)
 
 
 def test_libraries_are_named_by_their_debian_packages():
