@@ -19,13 +19,14 @@ import click
 import torch
 
 from gendata.benchmarks.protocol.arguments import Protocol
-from gendata.benchmarks.protocol.pace import Pace
+from gendata.benchmarks.protocol.pace import Kind, Pace
 from gendata.benchmarks.protocol.runs import Ledger, Run, identity, key_of, record_of
 from gendata.benchmarks.protocol.sources import Bank, NotDrawn
 from gendata.benchmarks.protocol.workers import attempt, in_workers
 from gendata.errors import GendataError
 from gendata.files import write_text
 from gendata.models.device import resolve_device
+from gendata.training.settings import Settings
 
 __all__ = ["Planned", "Sweep", "all_ranks", "in_runs", "in_words"]
 
@@ -100,19 +101,19 @@ class Sweep:
             missing = missing[: self.limit]
             self.limit -= len(missing)
         numbers = {key: record for key, record in done.items() if key in once}
-        pace, left = Pace(done.values()), _by_method(missing)
+        pace, left = Pace(done.values()), _by_kind(missing)
         if missing:
-            self._say(f"training {in_runs(len(missing))}{self._remaining(pace, left)}")
+            self.say(f"training {in_runs(len(missing))}{self._remaining(pace, left)}")
         with _alone():
             for count, (number, found) in enumerate(self._train(missing), start=1):
                 each = missing[number]
                 outcome = self._note(each, found)
-                left[each.run.row.method] -= 1
+                left[_kind(each)] -= 1
                 if isinstance(found, dict):
                     numbers[str(each.key)] = found
-                    pace.add(each.run.row.method, found["seconds"])
+                    pace.add(_kind(each), found["seconds"])
                 remaining = self._remaining(pace, left) if count < len(missing) else ""
-                self._say(f"[{count}/{len(missing)}] {each.title}: {outcome}{remaining}")
+                self.say(f"[{count}/{len(missing)}] {each.title}: {outcome}{remaining}")
         self._join_failures()
         numbers |= {key: found for key, found in self.finished().items() if key in once}
         return self._records(planned, numbers)
@@ -165,12 +166,12 @@ class Sweep:
         accuracy = f"{record['accuracy']:.2%} ({record['select']}, on {record['judge']} images)"
         return f"{accuracy}, {in_words(record['seconds'])}"
 
-    def _say(self, what: str) -> None:
+    def say(self, what: str) -> None:
         """Tells people how far it is; each of several ranks tells of its own runs."""
         click.echo(f"{self._who}{what}", err=True)
 
-    def _remaining(self, pace: Pace, left: Mapping[str, int]) -> str:
-        """How long so many runs of each method may take, as the end of a sentence."""
+    def _remaining(self, pace: Pace, left: Mapping[Kind, int]) -> str:
+        """How long so many runs of each kind may take, as the end of a sentence."""
         estimate = pace.estimate(left)
         return "" if estimate is None else f"; about {in_words(estimate / self.jobs)} left"
 
@@ -205,7 +206,7 @@ class Sweep:
         keyed = {each.key: each for each in planned if each.key is not None}
         missing = [each for key, each in keyed.items() if key not in done]
         left = [*missing, *unknown]
-        estimate = Pace(done.values()).estimate(_by_method(left))
+        estimate = Pace(done.values()).estimate(_by_kind(left))
         return {
             "runs": len(keyed) + len(unknown),
             "finished": len(keyed) - len(missing),
@@ -218,9 +219,15 @@ class Sweep:
         }
 
 
-def _by_method(planned: Iterable[Planned]) -> Counter[str]:
-    """How many of the runs there are of each method."""
-    return Counter(each.run.row.method for each in planned)
+def _by_kind(planned: Iterable[Planned]) -> Counter[Kind]:
+    """How many of the runs there are of each kind."""
+    return Counter(map(_kind, planned))
+
+
+def _kind(planned: Planned) -> Kind:
+    row = planned.run.row
+    options = planned.bank.protocol.options_for(row)
+    return row.method, options.get("network", Settings().network)
 
 
 def in_runs(number: int) -> str:

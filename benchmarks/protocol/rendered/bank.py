@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +37,19 @@ class RenderedBank(Bank):
 
     protocol: RenderedProtocol
 
-    def draw(self) -> None:
-        """Renders what is missing; ranks of one launch share the work."""
+    def draw(self, say: Callable[[str], None] = lambda what: None) -> None:
+        """Renders what is missing; ranks of one launch share the work.
+
+        Args:
+            say: tells people what is being rendered.
+        """
         every = self.all_drawings().items()
         missing = [(name, each) for name, each in every if self._whole(name, each) is None]
         for _, drawing in missing[1:]:
             self._load(drawing)  # a mistake shall show before the first one has drawn for hours
-        for name, drawing in missing:
+        for number, (name, drawing) in enumerate(missing, start=1):
+            images = self.missing(drawing, name) * len(self.protocol.class_names)
+            say(f"rendering set {number} of {len(missing)}, {name}: {images:,} images")
             self._render(name, drawing)
 
     def all_drawings(self) -> dict[str, Drawing]:

@@ -67,7 +67,7 @@ def run_study(
     with all_ranks([protocol]) as own:
         bank = RenderedBank(own[0], sweep.out)
         bank.check()
-        bank.draw()
+        bank.draw(sweep.say)
         records = sweep.do(sweep.plan(bank, runs_of(bank.protocol)))
         return _concluded(sweep, bank.protocol, records, tables, axis)
 
