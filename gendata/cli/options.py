@@ -67,6 +67,38 @@ def out_option(default: str | None = None, unless: str | None = None) -> Callabl
     )
 
 
+def clone_out_option(unless: str | None = None) -> Callable[[F], F]:
+    """--out FOLDER or URL: where a clone goes.
+
+    Args:
+        unless: an eager option; where that is given, this need not be.
+    """
+
+    def check(
+        context: click.Context, parameter: click.Parameter, value: str | None
+    ) -> Path | str | None:
+        given = required_unless(unless)(context, parameter, value)
+        if given is None or _is_url(given):
+            return given
+        folder = click.Path(file_okay=False, path_type=Path)
+        return check_writable(context, parameter, folder.convert(given, parameter, context))
+
+    return click.option(
+        "--out",
+        required=unless is None,
+        callback=check,
+        help="Folder for the results, or a URL such as s3://bucket/clone.",
+    )
+
+
+def _is_url(value: str) -> bool:
+    if "://" not in value:
+        return False
+    from gendata.images.places import is_url
+
+    return is_url(value)
+
+
 def required_unless(other: str | None) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Makes a callback that refuses a missing value, unless an eager option is given."""
 

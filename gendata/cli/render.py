@@ -9,6 +9,7 @@ import click
 
 from gendata.cli.options import (
     check_writable,
+    clone_out_option,
     config_option,
     device_option,
     download_option,
@@ -16,7 +17,6 @@ from gendata.cli.options import (
     echo_result,
     json_option,
     options_given,
-    out_option,
     settings_option,
     slot_options,
 )
@@ -72,7 +72,7 @@ def _check_sheet(context: click.Context, parameter: click.Parameter, out: Path) 
 )
 @settings_option("renderer, or a factor", "samples=8 or object.scale=1..2")
 @click.option("--shard", metavar="I/N", help="Draw the share I of N, from 0; for job arrays.")
-@out_option(unless="sheet")
+@clone_out_option(unless="sheet")
 @device_option
 @download_option("Fetch photos for backgrounds that are not on this machine.")
 @config_option
@@ -89,7 +89,7 @@ def command(
     options: dict[str, Any],
     classes: tuple[str, ...],
     shard: str | None,
-    out: Path,
+    out: Path | str,
     device: str,
     download: bool,
     dry_run: bool,
@@ -184,7 +184,7 @@ def _draw_sheet(
 def _show_plan(
     sampler: BlenderSampler,
     per_class: int,
-    out: Path,
+    out: Path | str,
     classes: tuple[str, ...] | None,
     settings: dict[str, Any],
     as_json: bool,

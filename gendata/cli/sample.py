@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gendata.cli.options import (
-    check_writable,
+    clone_out_option,
     config_option,
     device_option,
     drawing_options,
@@ -27,26 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["command", "check_filter", "echo_clone", "load_filter", "refuse_without_filter"]
 
 
-def _folder_or_url(context: click.Context, parameter: click.Parameter, value: str) -> Path | str:
-    """Leaves a URL as it is, and checks a folder as every command does."""
-    if "://" in value:
-        from gendata.images.places import is_url
-
-        if is_url(value):
-            return value
-    folder = click.Path(file_okay=False, path_type=Path)
-    return check_writable(context, parameter, folder.convert(value, parameter, context))
-
-
 @click.command("sample")
 @click.argument("sampler")
 @drawing_options
-@click.option(
-    "--out",
-    required=True,
-    callback=_folder_or_url,
-    help="Folder for the results, or a URL such as s3://bucket/clone.",
-)
+@clone_out_option()
 @click.option("--shard", metavar="I/N", help="Draw the share I of N, from 0; for job arrays.")
 @click.option("--cluster", type=click.Choice(["ray"]), help="Draw on this kind of cluster.")
 @device_option

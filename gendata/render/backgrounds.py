@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch.nn.functional import interpolate
 
 from gendata.errors import GendataError
 from gendata.images import open_images
+from gendata.images.imagefolder import image_files
+from gendata.images.lazy import FileSource, inspected
 from gendata.render.parameters import Background, Vector
 from gendata.types import Images
 
@@ -63,8 +66,23 @@ class Photos:
 
 
 def open_photos(reference: str, download: bool = False) -> Photos:
-    """Opens an image set for backgrounds, by any reference that `gendata.open_images` takes."""
-    images = open_images(reference, download=download)
+    """Opens photos for backgrounds: a folder of nothing but photos, or any other image set.
+
+    Args:
+        reference: a folder, or whatever `gendata.open_images` takes.
+        download: fetch a known set that is not on this machine.
+
+    Raises:
+        GendataError: there are no photos.
+    """
+    folder = Path(reference).expanduser()
+    flat = folder.is_dir() and not any(each.is_dir() for each in folder.iterdir())
+    files = image_files(folder) if flat else []
+    if files:  # photos have no classes, and so need no folders of them
+        labels = np.zeros(len(files), np.int64)
+        images: Images = inspected(folder.name, ["photo"], labels, FileSource(files), strict=False)
+    else:
+        images = open_images(reference, download=download)
     if not len(images):
         raise GendataError(f"'{reference}' holds no photos")
     return Photos(images)

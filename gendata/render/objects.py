@@ -245,7 +245,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _sized(paths: Iterable[str]) -> Iterator[tuple[str, int]]:
     for path in paths:
-        yield path, os.stat(path).st_size
+        yield path, _size(path)
 
 
 def _keyed(name: str, found: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -268,7 +268,12 @@ def _source(path: str, up: str | None, most_faces: int) -> MeshSource:
     upright = UP.get(kind, "z")
     if up is not None and kind in ("obj", "ply", "stl", "off"):
         upright = up
-    return MeshSource(os.path.abspath(path), kind, upright, most_faces, os.path.getsize(path))
+    return MeshSource(os.path.abspath(path), kind, upright, most_faces, _size(path))
+
+
+def _size(path: str) -> int:
+    """Bytes; none of a link to nowhere, which is a bad mesh like others."""
+    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def _kind(name: str) -> str | None:

@@ -156,6 +156,27 @@ def test_dry_run_estimates_and_writes_nothing(objects, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_url_as_the_folder(objects, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENDATA_STAGING", str(tmp_path / "staging"))
+    monkeypatch.chdir(tmp_path)
+    url = f"memory://{tmp_path.name}/clone"
+    assert url in run(*arguments(objects, url, "--dry-run")).stdout
+    run(*arguments(objects, url))
+    assert len(open_images(url)) == 60
+    assert not (tmp_path / "memory:").exists()
+
+
+def test_a_warning_is_one_line(tmp_path):
+    """Without the line of code that it came from."""
+    objects = write_objects(tmp_path / "objects", car="good bad", van="x")
+    process = start(objects, tmp_path / "out")
+    told = [line for line in process.communicate()[1].splitlines() if "car/bad" in line]
+    assert told == [
+        "gendata: car/bad cannot be rendered: it is empty",
+        "not rendered: car/bad: it is empty",
+    ]
+
+
 def test_bad_meshes_are_listed_at_the_end(tmp_path):
     objects = write_objects(tmp_path / "objects", car="good bad", van="x bad2")
     with pytest.warns(UserWarning, match="cannot be rendered"):

@@ -125,6 +125,16 @@ def test_photos_come_from_any_reference(tmp_path):
     assert open_photos(str(tmp_path)).settings()["sha256"] != again["sha256"]
 
 
+def test_a_folder_of_nothing_but_photos(tmp_path):
+    for name, value in (("b.jpg", 200), ("a.png", 10)):
+        Image.new("RGB", (9, 6), (value, value, value)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("who took them")
+    opened = open_photos(str(tmp_path))
+    assert len(opened) == 2
+    colour = np.zeros((4, 4, 4), np.float32)
+    assert np.all(composite(colour, Background("photo", photo=0), opened) == 10)
+
+
 def test_missing_photos_are_mistakes():
     colour = np.zeros((4, 4, 4), np.float32)
     with pytest.raises(GendataError, match="no photos"):

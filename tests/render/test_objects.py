@@ -7,6 +7,7 @@ import object_files as written
 import pytest
 
 from gendata.errors import GendataError
+from gendata.render.mesh_files import BadFile, check_mesh_file
 from gendata.render.objects import KINDS, open_objects
 from gendata.render.shapenet import SYNSETS
 
@@ -37,6 +38,15 @@ def test_class_folders(folder):
     assert source.path == str(folder / "car/b.OBJ") and source.kind == "obj"
     assert source.size == len(written.obj())
     json.dumps(dataclasses.asdict(source))
+
+
+def test_a_link_to_nowhere_is_an_object_that_cannot_be_read(folder):
+    (folder / "car" / "gone.obj").symlink_to(folder / "nowhere.obj")
+    library = open_objects(folder)
+    source = library.file("car/gone")
+    assert source.size == 0
+    with pytest.raises(BadFile, match="cannot be read: No such file"):
+        check_mesh_file(source.path, source.kind, 100)
 
 
 def test_the_axis_that_points_up(folder):
