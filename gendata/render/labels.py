@@ -2,9 +2,10 @@
 
 | column | what it holds |
 |---|---|
-| `mask` | picture, 8-bit grey: 255 where the object is seen, 0 elsewhere |
+| `mask` | picture, 8-bit grey: 255 where the object covers at least half of the pixel, else 0 |
 | `depth` | picture, 16-bit grey: distance along the camera's axis in 1/2000 of the object's \
-diagonal before its scale; 65535 where no object is seen, and 65534 is the farthest |
+diagonal before its scale, of one point in the pixel; 65535 where that shows no object, and 65534 \
+is the farthest |
 | `normal` | picture, 8-bit RGB: the unit normal in the camera's axes (right, up, towards the \
 camera), -1 to 1 as 1 to 255; 128, 128, 128 where no object is seen |
 | `box` | left, top, right, bottom of the mask, pixels; right and bottom are just outside |
