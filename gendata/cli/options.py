@@ -128,6 +128,12 @@ seed_option = click.option(
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps, …"
 )
+shard_option = click.option(
+    "--shard", metavar="I/N", help="Draw the share I of N, from 0; for job arrays."
+)
+cluster_option = click.option(
+    "--cluster", type=click.Choice(["ray"]), help="Draw on this kind of cluster."
+)
 limit_option = click.option(
     "--limit", type=click.IntRange(1), default=None, help="Use at most this many items."
 )

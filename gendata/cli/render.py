@@ -10,6 +10,7 @@ import click
 from gendata.cli.options import (
     check_writable,
     clone_out_option,
+    cluster_option,
     config_option,
     device_option,
     download_option,
@@ -18,9 +19,10 @@ from gendata.cli.options import (
     json_option,
     options_given,
     settings_option,
+    shard_option,
     slot_options,
 )
-from gendata.cli.sample import echo_share
+from gendata.cli.sample import echo_clone, echo_share, read_share
 from gendata.errors import GendataError
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 COLUMNS = 8
-FOR_CLONES = ("per_class", "out", "labels", "shard", "dry_run", "extend", "short", "attempts")
+FOR_CLONES = (
+    *("per_class", "out", "labels", "shard", "cluster"),
+    *("dry_run", "extend", "short", "attempts"),
+)
 
 
 def _check_sheet(context: click.Context, parameter: click.Parameter, out: Path) -> Path:
@@ -71,7 +76,8 @@ def _check_sheet(context: click.Context, parameter: click.Parameter, out: Path) 
     help="Store these beside each image: mask,depth,normal,box,centre.",
 )
 @settings_option("renderer, or a factor", "samples=8 or object.scale=1..2")
-@click.option("--shard", metavar="I/N", help="Draw the share I of N, from 0; for job arrays.")
+@shard_option
+@cluster_option
 @clone_out_option(unless="sheet")
 @device_option
 @download_option("Fetch photos for backgrounds that are not on this machine.")
@@ -89,6 +95,7 @@ def command(
     options: dict[str, Any],
     classes: tuple[str, ...],
     shard: str | None,
+    cluster: str | None,
     out: Path | str,
     device: str,
     download: bool,
@@ -110,16 +117,21 @@ def command(
       gendata render embedded --classes car -o object.scale=1..2 --sheet factors.png
     """  # noqa: D301
     from gendata.clone import draw_clone
-    from gendata.clone.ranks import parse_share
+    from gendata.clone.source import Source
     from gendata.samplers import load_sampler
 
     if sheet is not None:
         _check_no_clone(sheet, classes)
-    share = parse_share(shard)
+    share = read_share(shard, cluster)
     named = {"preset": preset, "factors": factors, "labels": labels, "resolution": resolution}
     options |= {name: value for name, value in named.items() if value}
-    sampler: Any = load_sampler(f"blender:{assets}", device=device, download=download, **options)
-    chosen = classes or None
+    reference, chosen = f"blender:{assets}", classes or None
+    if cluster is not None and not dry_run:
+        source = Source(reference, options, device=device, download=download)
+        draw_clone(source, per_class, out, classes=chosen, cluster=cluster, **settings)
+        echo_clone(Path(out), as_json)
+        return
+    sampler: Any = load_sampler(reference, device=device, download=download, **options)
     try:
         if sheet is not None:
             _draw_sheet(sampler, sheet, chosen, settings["seed"], as_json)

@@ -10,6 +10,7 @@ import click
 
 from gendata.cli.options import (
     clone_out_option,
+    cluster_option,
     config_option,
     device_option,
     drawing_options,
@@ -17,6 +18,7 @@ from gendata.cli.options import (
     echo_result,
     json_option,
     options_given,
+    shard_option,
     with_flags,
 )
 from gendata.errors import GendataError
@@ -24,15 +26,22 @@ from gendata.errors import GendataError
 if TYPE_CHECKING:
     from gendata.clone import ConfidenceFilter
 
-__all__ = ["command", "check_filter", "echo_clone", "load_filter", "refuse_without_filter"]
+__all__ = [
+    "command",
+    "check_filter",
+    "echo_clone",
+    "load_filter",
+    "read_share",
+    "refuse_without_filter",
+]
 
 
 @click.command("sample")
 @click.argument("sampler")
 @drawing_options
 @clone_out_option()
-@click.option("--shard", metavar="I/N", help="Draw the share I of N, from 0; for job arrays.")
-@click.option("--cluster", type=click.Choice(["ray"]), help="Draw on this kind of cluster.")
+@shard_option
+@cluster_option
 @device_option
 @config_option
 @dry_run_option
@@ -80,7 +89,7 @@ def command(
     check_filter(judge, threshold, label, judge_options)
     if judge is None:
         refuse_without_filter(**options_given("threshold"))
-    share = _share(shard, cluster)
+    share = read_share(shard, cluster)
     chosen = classes or None
     if cluster is not None and not dry_run:
         source = Source(sampler, options, judge, threshold, label, judge_options, device, download)
@@ -108,7 +117,7 @@ def command(
     echo_share(out, share, clone is not None, as_json)
 
 
-def _share(shard: str | None, cluster: str | None) -> tuple[int, int] | None:
+def read_share(shard: str | None, cluster: str | None) -> tuple[int, int] | None:
     """Reads --shard, which a cluster does not go with."""
     from gendata.clone.ranks import parse_share
 

@@ -155,6 +155,23 @@ def test_killed_parent_continues_to_the_same_clone(tmp_path):
     assert tables[0].equals(tables[1]) and len(tables[0]) == 12
 
 
+@pytest.mark.cluster
+@pytest.mark.timeout(240)
+def test_a_cluster_renders_the_same(tmp_path):
+    pytest.importorskip("ray")
+    words = ["render", "embedded", "--classes", "car", "--per-class", "8", "--resolution", "16"]
+    words += ["--shard-size", "4", "--device", "cpu"]
+    for out, more in (("alone", []), ("cluster", ["--cluster", "ray"])):
+        command = [sys.executable, "-m", "gendata", *words, *more, "--out", str(tmp_path / out)]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+    alone, cluster = (
+        read_clone_table(tmp_path / out).drop_columns(["confidence"])
+        for out in ("alone", "cluster")
+    )
+    assert len(alone) == 8 and cluster.equals(alone)
+
+
 def test_broken_meshes_are_reported_and_the_rest_is_rendered(tmp_path, shared):
     car = tmp_path / "objects" / "car"
     car.mkdir(parents=True)
