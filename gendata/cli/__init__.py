@@ -17,7 +17,7 @@ from gendata.errors import GendataError
 
 __all__ = ["main"]
 
-NOT_COMMANDS = {"options", "study_command"}
+NOT_COMMANDS = {"options", "places", "study_command"}
 
 
 class Commands(click.Group):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gendata.cli.options import (
-    check_writable,
     config_option,
     echo_result,
     json_option,
@@ -18,6 +17,7 @@ from gendata.cli.options import (
     seed_option,
     strict_option,
 )
+from gendata.cli.places import check_writable
 
 if TYPE_CHECKING:
     from gendata.types import Images

@@ -15,10 +15,10 @@ from gendata.cli.options import (
     json_option,
     judging_options,
     options_given,
-    out_option,
     seed_option,
     settings_option,
 )
+from gendata.cli.places import out_option
 from gendata.cli.sample import echo_clone, load_filter, refuse_without_filter
 
 __all__ = ["command"]

@@ -15,10 +15,10 @@ from gendata.cli.options import (
     json_option,
     key_values,
     limit_option,
-    out_option,
     seed_option,
     strict_option,
 )
+from gendata.cli.places import out_option
 from gendata.errors import GendataError
 
 if TYPE_CHECKING:

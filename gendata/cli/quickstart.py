@@ -13,10 +13,10 @@ from gendata.cli.options import (
     echo_result,
     json_option,
     key_values,
-    out_option,
     seed_option,
     strict_option,
 )
+from gendata.cli.places import out_option
 
 __all__ = ["command"]
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gendata.cli.options import (
-    check_writable,
-    clone_out_option,
     cluster_option,
     config_option,
     device_option,
@@ -22,6 +20,7 @@ from gendata.cli.options import (
     shard_option,
     slot_options,
 )
+from gendata.cli.places import check_writable, clone_out_option
 from gendata.cli.sample import echo_clone, echo_share, read_share
 from gendata.errors import GendataError
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gendata.cli.options import (
-    clone_out_option,
     cluster_option,
     config_option,
     device_option,
@@ -21,6 +20,7 @@ from gendata.cli.options import (
     shard_option,
     with_flags,
 )
+from gendata.cli.places import clone_out_option
 from gendata.errors import GendataError
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from gendata.cli.options import (
-    check_writable,
     config_option,
     device_option,
     dry_run_option,
@@ -24,6 +23,7 @@ from gendata.cli.options import (
     seed_option,
     strict_option,
 )
+from gendata.cli.places import check_writable
 
 __all__ = ["study_command"]
 
