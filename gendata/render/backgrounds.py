@@ -76,7 +76,9 @@ def open_photos(reference: str, download: bool = False) -> Photos:
         GendataError: there are no photos.
     """
     folder = Path(reference).expanduser()
-    flat = folder.is_dir() and not any(each.is_dir() for each in folder.iterdir())
+    flat = folder.is_dir() and not any(
+        each.is_dir() and each.name[0] != "." for each in folder.iterdir()
+    )
     files = image_files(folder) if flat else []
     if files:  # photos have no classes, and so need no folders of them
         labels = np.zeros(len(files), np.int64)

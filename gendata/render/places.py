@@ -81,7 +81,7 @@ def _accelerators(kind: str) -> list[int]:
 
 
 def _own_share(every: list[int]) -> list[int]:
-    """Every so manieth; where there are more ranks than things, ranks share one."""
+    """What this rank takes of all; where there are more ranks than that, some share one."""
     rank, ranks = _ranks()
     return every[rank::ranks] or every[rank % max(1, len(every)) :][:1]
 
