@@ -30,7 +30,7 @@ from gendata.render.factors import Factors, is_factor, load_factors
 from gendata.render.labels import check_labels_asked, label_fields, label_values
 from gendata.render.objects import MOST_FACES, ObjectLibrary, open_objects
 from gendata.render.parameters import Parameters
-from gendata.render.places import Place, find_places
+from gendata.render.placement import Place, find_places
 from gendata.render.pool import Limits, Pool, Result
 from gendata.render.settings import DENOISERS, DEVICES, RenderSettings
 from gendata.render.shell import shell_coordinates

@@ -17,7 +17,7 @@ from gendata.errors import GendataError
 
 __all__ = ["main"]
 
-NOT_COMMANDS = {"options", "places", "study_command"}
+NOT_COMMANDS = {"options", "out_options", "study_command"}
 
 
 class Commands(click.Group):

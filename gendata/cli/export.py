@@ -17,7 +17,7 @@ from gendata.cli.options import (
     seed_option,
     strict_option,
 )
-from gendata.cli.places import check_writable
+from gendata.cli.out_options import check_writable
 
 if TYPE_CHECKING:
     from gendata.types import Images

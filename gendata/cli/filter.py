@@ -18,7 +18,7 @@ from gendata.cli.options import (
     seed_option,
     settings_option,
 )
-from gendata.cli.places import out_option
+from gendata.cli.out_options import out_option
 from gendata.cli.sample import echo_clone, load_filter, refuse_without_filter
 
 __all__ = ["command"]

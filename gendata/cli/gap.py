@@ -18,7 +18,7 @@ from gendata.cli.options import (
     seed_option,
     strict_option,
 )
-from gendata.cli.places import out_option
+from gendata.cli.out_options import out_option
 from gendata.errors import GendataError
 
 if TYPE_CHECKING:

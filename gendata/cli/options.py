@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gendata.cli.places import required_unless
+from gendata.cli.out_options import required_unless
 from gendata.errors import GendataError
 
 __all__ = [

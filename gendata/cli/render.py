@@ -20,7 +20,7 @@ from gendata.cli.options import (
     shard_option,
     slot_options,
 )
-from gendata.cli.places import check_writable, clone_out_option
+from gendata.cli.out_options import check_writable, clone_out_option
 from gendata.cli.sample import echo_clone, echo_share, read_share
 from gendata.errors import GendataError
 

@@ -20,7 +20,7 @@ from gendata.cli.options import (
     shard_option,
     with_flags,
 )
-from gendata.cli.places import clone_out_option
+from gendata.cli.out_options import clone_out_option
 from gendata.errors import GendataError
 
 if TYPE_CHECKING:

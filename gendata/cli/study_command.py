@@ -23,7 +23,7 @@ from gendata.cli.options import (
     seed_option,
     strict_option,
 )
-from gendata.cli.places import check_writable
+from gendata.cli.out_options import check_writable
 
 __all__ = ["study_command"]
 

@@ -17,7 +17,7 @@ from gendata.cli.options import (
     seed_option,
     strict_option,
 )
-from gendata.cli.places import out_option
+from gendata.cli.out_options import out_option
 
 __all__ = ["command"]
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from gendata.render.blender import explain_failure
 from gendata.render.connection import BrokenMessage
-from gendata.render.places import Place
+from gendata.render.placement import Place
 from gendata.render.worker_process import Job, Start, Worker
 
 __all__ = ["CRASH", "HANG", "Limits", "Pool", "Result"]

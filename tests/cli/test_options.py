@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from gendata.cli import Commands, main
 from gendata.cli.options import config_option, key_values, seed_option
-from gendata.cli.places import out_option
+from gendata.cli.out_options import out_option
 from gendata.errors import GendataError
 
 

@@ -11,7 +11,7 @@ import pytest
 import gendata.render.blender as module
 from gendata.errors import GendataError
 from gendata.render.blender import Blender, explain_failure, find_blender
-from gendata.render.places import find_places
+from gendata.render.placement import find_places
 from gendata.render.pool import Pool
 from gendata.render.settings import RenderSettings
 

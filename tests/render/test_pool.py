@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gendata.errors import GendataError
-from gendata.render.places import Place
+from gendata.render.placement import Place
 from gendata.render.pool import AHEAD, Limits, Pool
 from gendata.render.worker_process import Start, Worker
 

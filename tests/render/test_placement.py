@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gendata.errors import GendataError
-from gendata.render.places import Place, find_places
+from gendata.render.placement import Place, find_places
 
 
 @pytest.fixture
