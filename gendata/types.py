@@ -75,6 +75,9 @@ class Sampler(Protocol):
         classes: class names in label order; None for an unconditional generator.
         resolution: side of the square images, pixels.
         card: origin, licence, digest and settings.
+
+    One may also have `file_options`, the names of options that say where files lie: its card has
+    their digests, and a clone goes on with the same files in another place.
     """
 
     name: str

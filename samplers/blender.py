@@ -43,6 +43,7 @@ PHOTOS = "background.photos"
 SCENE = 2  # to be raised where the same parameters come to give other pixels
 MOST_ERRORS = 16  # images refused in a row: it is not the images
 FREE_OPTIONS = ("blender", "workers", "recycle", "time_limit")
+FILE_OPTIONS = ("factors", PHOTOS, "environment.files", "material.texture.files")
 FIELDS = [
     ("parameters", pa.string()),
     ("object", pa.string()),
@@ -74,6 +75,7 @@ class BlenderSampler:
     """
 
     free_options: Collection[str] = FREE_OPTIONS
+    file_options: Collection[str] = FILE_OPTIONS
 
     def __init__(
         self,

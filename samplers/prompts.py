@@ -87,6 +87,8 @@ class PromptSampler:
         photos: what the images start from, or None: from noise.
     """
 
+    file_options = ("from_real",)
+
     def __init__(
         self,
         pipeline: TextPipeline,

@@ -63,6 +63,8 @@ class StyleganSampler:
         compile: whether `torch.compile` makes the network's code.
     """
 
+    file_options = ("centroids",)
+
     def __init__(
         self,
         generator: Any,

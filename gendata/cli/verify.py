@@ -13,6 +13,7 @@ from gendata.cli.options import (
     download_option,
     echo_result,
     json_option,
+    settings_option,
 )
 
 __all__ = ["command"]
@@ -28,13 +29,25 @@ __all__ = ["command"]
     help="Rows to draw again, chosen at random; 0: none, no sampler is loaded.",
 )
 @click.option("--all", "every", is_flag=True, help="Draw every row again.")
+@click.option(
+    "--sampler", metavar="SAMPLER", help="Where its sampler lies now, KIND:PATH, if it has moved."
+)
+@settings_option("sampler, in place of one that the clone records", "factors=new/place.yaml")
 @click.option("--trust", is_flag=True, help="Run the code that the recorded sampler names.")
 @download_option("Fetch the recorded sampler if it is not on this machine.")
 @device_option
 @config_option
 @json_option
 def command(
-    clone: str, count: int, every: bool, trust: bool, download: bool, device: str, as_json: bool
+    clone: str,
+    count: int,
+    every: bool,
+    sampler: str | None,
+    options: dict[str, Any],
+    trust: bool,
+    download: bool,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Check every row of a clone, and draw some again.
 
@@ -48,11 +61,19 @@ def command(
     Examples:
       gendata verify clone
       gendata verify clone --count 500 --device cuda --json
+      gendata verify clone --sampler stylegan:moved/afhq.pkl
     """  # noqa: D301
     from gendata.clone import verify_clone
 
     result = verify_clone(
-        clone, count=count, all=every, device=device, trust=trust, download=download
+        clone,
+        sampler=sampler,
+        options=options,
+        count=count,
+        all=every,
+        device=device,
+        trust=trust,
+        download=download,
     )
     echo_result(result, _text(clone, result), as_json)
     sys.exit(0 if result["ok"] else 1)

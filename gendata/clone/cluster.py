@@ -25,6 +25,7 @@ from tqdm import tqdm
 from gendata.allocator import keep_freed_memory
 from gendata.clone.assembly import assemble_shards
 from gendata.clone.attempts import fill_shards
+from gendata.clone.identity import identity_difference
 from gendata.clone.plan import Plan
 from gendata.clone.prepare import prepare
 from gendata.clone.ranks import Share
@@ -36,7 +37,6 @@ from gendata.clone.work import DrawingSettings, Work, begin_work, warn_of_other_
 from gendata.clone.writer import BackgroundWriter
 from gendata.errors import GendataError
 from gendata.files import remove_abandoned
-from gendata.settings_difference import settings_difference
 from gendata.types import Sampler
 
 __all__ = ["draw_parts"]
@@ -289,7 +289,7 @@ def _load_work(told: bytes) -> Work:
     source, run = order.source, order.run
     subject = prepare(source.sampler(), source.filter(), order.classes, source.options)
     theirs = {name: run.settings[name] for name in subject.settings}
-    if difference := settings_difference(theirs, subject.settings):
+    if difference := identity_difference(theirs, subject.settings):
         raise GendataError(
             f"a node ({platform.node()}) does not have what the run began with",
             found=difference,

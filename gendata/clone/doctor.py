@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from gendata.clone.filter import ConfidenceFilter
+from gendata.clone.identity import identity_difference
 from gendata.clone.machine import (
     available_memory,
     busy,
@@ -37,7 +38,6 @@ from gendata.files import is_temporary
 from gendata.images.class_names import match_names
 from gendata.images.places import is_url
 from gendata.models.device import resolve_device
-from gendata.settings_difference import settings_difference
 from gendata.types import Card, FiniteSampler, Sampler
 
 __all__ = ["LEVELS", "Finding", "Wish", "examine_run"]
@@ -218,7 +218,7 @@ def _content(wish: Wish, folder: Path, name: str, subject: Subject | None) -> Fi
     if subject is None:
         return Finding("output", WARNING, f"{name} holds a clone; not compared with this run")
     there = present.extents[-1]
-    difference = settings_difference(present.settings, _wanted(wish, subject).settings)
+    difference = identity_difference(present.settings, _wanted(wish, subject).settings)
     if difference and not any(folder.rglob("*.parquet")):
         return Finding("output", OK, f"{name} holds a run that kept nothing; it begins anew")
     if difference:

@@ -15,6 +15,8 @@ from gendata.errors import GendataError
 
 __all__ = ["ClassTable", "Plan", "Shard", "choose_classes"]
 
+MOST_LISTED = 20  # classes whose names an error lists
+
 
 @dataclass(frozen=True)
 class ClassTable:
@@ -115,9 +117,10 @@ def _label(item: str | int, names: tuple[str, ...]) -> int:
     if len(synonyms) == 1:  # "tabby" of "tabby, tabby cat"
         return synonyms[0]
     close = difflib.get_close_matches(text, names, n=3)
+    listed = f" ({', '.join(names)})" if len(names) <= MOST_LISTED else ""
     raise GendataError(
         f"the sampler has no class '{item}'",
-        expected=f"a label from 0 to {len(names) - 1} or one of its names",
+        expected=f"a label from 0 to {len(names) - 1} or one of its names{listed}",
         do=f"did you mean {' or '.join(close)}?" if close else None,
     )
 

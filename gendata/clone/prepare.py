@@ -123,12 +123,16 @@ def _sampler_settings(sampler: Sampler, options: Mapping[str, Any]) -> dict[str,
     # Trust in a program and leave to download are given by a person, each time; a clone may come
     # from anybody.
     unrecorded = {"trust", "download", *getattr(sampler, "free_options", ())}
+    located = getattr(sampler, "file_options", ())
+    recorded = {key: each for key, each in options.items() if key not in unrecorded}
     settings = {
         "name": sampler.name,
-        "options": {key: each for key, each in options.items() if key not in unrecorded},
+        "options": {key: each for key, each in recorded.items() if key not in located},
         "sha256": sampler.card.sha256,
         "settings": dict(sampler.card.settings),
     }
+    if files := {key: each for key, each in recorded.items() if key in located}:
+        settings["files"] = files
     if (columns := columns_of(sampler)) is not None:
         schema([], columns)  # refuses columns that cannot be stored, before anything is drawn
         settings["columns"] = column_types(columns)

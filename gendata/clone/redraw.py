@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from gendata.errors import GendataError
 from gendata.images.places import Place
 from gendata.images.row_groups import open_parquet
 from gendata.samplers import load_sampler
+from gendata.settings_difference import settings_difference
 from gendata.types import Sampler
 
 __all__ = ["recorded_sampler", "redraw_rows"]
@@ -77,7 +78,8 @@ class Comparison:
 def redraw_rows(
     folder: Place,
     run: Run,
-    sampler: Sampler | None,
+    sampler: Sampler | str | None,
+    options: Mapping[str, Any] | None,
     rows: Sequence[int],
     chosen: np.ndarray,
     device: str,
@@ -89,7 +91,8 @@ def redraw_rows(
     Args:
         folder: the clone.
         run: its `run.json`.
-        sampler: what draws; None: the one that the run recorded.
+        sampler: what draws, or where that lies now; None: where the run recorded it.
+        options: of the sampler that is loaded here, in place of recorded ones.
         rows: number of rows in each shard, 0 for those to leave out.
         chosen: (N,) int64, row numbers over all shards, ascending.
         device: where a recorded sampler runs.
@@ -101,7 +104,8 @@ def redraw_rows(
         pixel's red, green or blue; the `largest_difference` of values, 0 to 255; and, where the
         sampler describes its images, the `changed_columns` with the number of rows that differ.
     """
-    sampler = sampler or recorded_sampler(run, device, trust, download)
+    if sampler is None or isinstance(sampler, str):
+        sampler = recorded_sampler(run, device, trust, download, sampler, options or {})
     described = list(run.settings["sampler"].get("columns", {}))
     _check_columns(sampler, described)
     batch_size, comparison = run.settings["batch_size"], Comparison()
@@ -112,27 +116,49 @@ def redraw_rows(
     return comparison.report()
 
 
-def recorded_sampler(run: Run, device: str, trust: bool, download: bool = False) -> Sampler:
+def recorded_sampler(
+    run: Run,
+    device: str,
+    trust: bool,
+    download: bool = False,
+    reference: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Sampler:
     """Loads the sampler that `run.json` names.
+
+    Args:
+        run: the run.
+        device: where the sampler runs.
+        trust: run the code that it may name.
+        download: fetch it if it is not on this machine.
+        reference: where it lies now; None: where it lay.
+        changes: options in place of recorded ones.
 
     Raises:
         GendataError: it cannot be loaded, or it is another one now.
     """
     recorded = run.settings["sampler"]
-    options = {**recorded["options"]}
+    options = {**recorded["options"], **recorded.get("files", {})}
     for consent in ("trust", "download"):
         options.pop(consent, None)  # not the file's to give
     if trust:
         options["trust"] = True
-    sampler = load_sampler(recorded["name"], device=device, download=download, **options)
-    now = json_values({"sha256": sampler.card.sha256, "settings": dict(sampler.card.settings)})
-    for name, value in now.items():
-        if value != recorded[name]:
-            raise GendataError(
-                f"{recorded['name']} is not the sampler that this clone was drawn with",
-                found=f"{name} {value}",
-                expected=recorded[name],
-            )
+    name = reference or recorded["name"]
+    try:
+        sampler = load_sampler(
+            name, device=device, download=download, **{**options, **(changes or {})}
+        )
+    except GendataError as error:
+        raise GendataError(
+            f"what this clone was drawn with cannot be loaded: {error}",
+            do=f"run this where {name} is found, or say where it lies: --sampler and -o",
+        ) from error
+    own = {"sha256": sampler.card.sha256, "settings": dict(sampler.card.settings)}
+    before = {part: recorded[part] for part in own}
+    if difference := settings_difference(before, json_values(own)):
+        raise GendataError(
+            f"{name} is not the sampler that this clone was drawn with", found=difference
+        )
     return sampler
 
 

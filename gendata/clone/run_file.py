@@ -9,10 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from gendata.clone.identity import identity_difference, relocated
 from gendata.errors import GendataError
 from gendata.files import is_temporary, write_json
 from gendata.images.places import Place
-from gendata.settings_difference import settings_difference
 
 __all__ = ["Run", "json_values", "open_run", "read_run", "versions"]
 
@@ -64,7 +64,7 @@ def open_run(folder: Path, wanted: Run, extend: bool) -> Run:
         wanted.write(folder)
         return wanted
     present = read_run(folder)
-    difference = settings_difference(present.settings, wanted.settings)
+    difference = identity_difference(present.settings, wanted.settings)
     if difference and not any(folder.rglob("*.parquet")):  # nothing was kept: nothing is lost
         wanted.write(folder)
         return wanted
@@ -76,11 +76,13 @@ def open_run(folder: Path, wanted: Run, extend: bool) -> Run:
         )
     run = replace(
         present,
+        settings=relocated(present.settings, wanted.settings),
         extents=_extents(folder, present, wanted.extents[-1], extend),
         attempts=max(present.attempts, wanted.attempts),
     )
     if (run.extents, run.attempts) != (present.extents, present.attempts):
         run = replace(run, finished=False)
+    if run != present:
         run.write(folder)
     return run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,8 @@ MOST_SHOWN = 20  # problems listed; all are counted
 def verify_clone(
     folder: str | Place,
     *,
-    sampler: Sampler | None = None,
+    sampler: Sampler | str | None = None,
+    options: Mapping[str, Any] | None = None,
     count: int = 16,
     all: bool = False,
     device: str = "auto",
@@ -40,7 +42,9 @@ def verify_clone(
 
     Args:
         folder: the clone: a folder, or a URL that fsspec knows.
-        sampler: what draws again; None: the one that `run.json` names.
+        sampler: what draws again, or a reference to where that lies now; None: where `run.json`
+            says. Of a sampler that is loaded already only the images are compared.
+        options: of the sampler that is loaded here, in place of those that `run.json` names.
         count: rows to draw again, spread at random, always the same ones; 0: none.
         all: draw every row again.
         trust: run the code that a recorded sampler may name (`python:MODULE:FUNCTION`).
@@ -69,7 +73,7 @@ def verify_clone(
     )
     redrawn = None
     if len(chosen):
-        redrawn = redraw_rows(folder, run, sampler, rows, chosen, device, trust, download)
+        redrawn = redraw_rows(folder, run, sampler, options, rows, chosen, device, trust, download)
     return {
         "ok": not check.problem_count and (redrawn is None or _is_near(redrawn)),
         "rows": total,

@@ -18,11 +18,12 @@ from gendata.render.shapenet import SYNSETS
 
 __all__ = ["KINDS", "MeshSource", "ObjectLibrary", "open_objects"]
 
-KINDS = ("obj", "glb", "gltf", "ply", "stl", "fbx", "blend", "off")
-"""Types of files, named as their suffixes are."""
+KINDS = ("glb", "gltf", "obj", "blend", "fbx", "ply", "stl", "off")
+"""Types of files, named as their suffixes are; of an object in several, the first one counts."""
 
 UP = {"obj": "y"}  # by custom; other files say it themselves, or have z up by custom
 MOST_FACES = 1_000_000
+LOSSLESS = ("utf-8", "surrogateescape")  # names of files can be any bytes
 READ_WHOLE = 512 * 2**20  # bytes of files up to which a library's digest reads them all
 SPLITS = ("train", "test")
 SHAPENET_FILES = ("models/model_normalized.obj", "model.obj")  # version 2, version 1
@@ -102,19 +103,20 @@ class ObjectLibrary:
     def digest(self) -> str:
         """SHA-256 of what the library holds, wherever it lies.
 
-        Of all files in the class folders, materials and textures too, it takes names, sizes and
-        contents. Where they are more than 512 MiB, as the 50,000 objects of ShapeNet are, it
-        takes the names and sizes of the object files alone: reading all that would take minutes
-        at every start. A file changed there without changing its size goes unnoticed.
+        It takes the objects' keys, and of all files in the class folders, materials and textures
+        too, names, sizes and contents. Where they are more than 512 MiB, as the 50,000 objects of
+        ShapeNet are, it takes the names and sizes of the object files alone: reading all that
+        would take minutes at every start. A file changed there without changing its size goes
+        unnoticed.
         """
         digest = hashlib.sha256()
         files = self._files()
         for row, name in enumerate(self.classes):
-            digest.update(f"class {name}\n".encode())
+            digest.update(f"class {name}\n{' '.join(self.keys[row])}\n".encode(*LOSSLESS))
             paths = [self.sources[key].path for key in self.keys[row]]
             for path, size in files[row] if files else _sized(paths):
                 inside = os.path.relpath(path, self.folders[row]).replace(os.sep, "/")
-                digest.update(f"{inside} {size}\n".encode(errors="surrogateescape"))
+                digest.update(f"{inside} {size}\n".encode(*LOSSLESS))
                 if files:
                     digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
         return digest.hexdigest()
@@ -139,7 +141,8 @@ def open_objects(
 
     Recognised are class folders (`CLASS/**/NAME.obj`, or any other of KINDS), ModelNet's
     `CLASS/{train,test}/NAME.off` and ShapeNet's `SYNSET/MODEL/models/model_normalized.obj`, whose
-    classes get their names. Classes are sorted by name, objects by key.
+    classes get their names. Classes are sorted by name, objects by key. Files of one name and
+    several types are one object, of which the first of KINDS is taken: packs come so.
 
     Args:
         reference: "embedded" (the pack that comes with the package) or a folder; of ModelNet,
@@ -151,7 +154,7 @@ def open_objects(
 
     Raises:
         GendataError: no such folder, no classes, a class without objects, or two files of one
-            name.
+            name and type.
     """
     if up not in (None, "y", "z"):
         raise GendataError("which axis of the objects points up?", found=up, expected="y or z")
@@ -252,14 +255,20 @@ def _keyed(name: str, found: Iterable[tuple[str, str]]) -> dict[str, str]:
     keyed: dict[str, str] = {}
     for inside, path in found:
         key = f"{name}/{inside}"
-        if key in keyed:
+        present = keyed.setdefault(key, path)
+        if present != path and _kind(present) == _kind(path):
             raise GendataError(
                 f"two files hold the object '{key}'",
-                found=f"{keyed[key]} and {path}",
+                found=f"{present} and {path}",
                 do="remove or rename one of them",
             )
-        keyed[key] = path
+        keyed[key] = min(present, path, key=_preference)
     return keyed
+
+
+def _preference(path: str) -> int:
+    """The place of a file's type in KINDS; those that bring their materials along come first."""
+    return KINDS.index(str(_kind(path)))
 
 
 def _source(path: str, up: str | None, most_faces: int) -> MeshSource:

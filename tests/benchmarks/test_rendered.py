@@ -267,6 +267,16 @@ def test_other_objects_bring_their_own_classes(tmp_path):
     given = {"sampler": "toy-renderer:mine", "device": "cpu"}
     protocol = protocol_of("rendered", preset, given)
     assert protocol.class_names == tuple(CLASSES) and protocol.name == "toy-renderer:mine"
-    paper = load_presets("paper/rendered")[0]
-    given = {"sampler": "blender:shapenet", "device": "cpu"}
-    assert len(protocol_of("rendered", paper, given).class_names) == 10
+
+
+def test_classes_that_the_objects_lack_are_refused_before_any_estimate(tmp_path, preset):
+    paper = {**load_presets("paper/rendered")[0], "sampler_options": {}}
+    assert len(protocol_of("rendered", paper, {}).class_names) == 10, "of no objects as yet"
+    given = {"sampler": "toy-renderer:mine", "device": "cpu"}
+    with pytest.raises(
+        GendataError, match="no class 'airplane'; .* did you mean aeroplane"
+    ) as told:
+        protocol_of("rendered", paper, given)
+    assert ", ".join(CLASSES) in str(told.value)
+    with pytest.raises(GendataError, match="no class 'dog'"):
+        run("rendered", tmp_path, preset, classes=["dog"], dry_run=True)

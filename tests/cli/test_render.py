@@ -65,6 +65,30 @@ def reference(objects, tmp_path):
     return contents(tmp_path / "reference")
 
 
+def test_what_was_moved_is_the_same(objects, tmp_path, monkeypatch):
+    """Contents decide, not places: of the objects, of a factors file, of the folder one is in."""
+    factors = tmp_path / "mine.yaml"
+    factors.write_text("preset: fixed\nobject:\n  scale: 1..2\n")
+    monkeypatch.chdir(tmp_path)
+    run(*arguments("objects", "clone", "--factors", "mine.yaml"))
+    (tmp_path / "elsewhere").mkdir()
+    objects = objects.rename(tmp_path / "elsewhere" / "things")
+    factors = factors.rename(tmp_path / "elsewhere" / "own.yaml")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    verify = ("verify", tmp_path / "clone", "--all", "--device", "cpu")
+    refused = run(*verify, status=2).stderr
+    assert "no objects at 'objects'" in refused and "--sampler" in refused
+    run(*verify, "--sampler", "blender:things", "-o", "factors=own.yaml")
+    more = ("--per-class", 21, "--extend", "--factors")
+    run(*arguments("things", tmp_path / "clone", *more, "own.yaml"))
+    run(*verify)  # now it knows where they lie
+    factors.write_text("preset: fixed\nobject:\n  scale: 1..3\n")
+    refused = run(*verify, status=2).stderr
+    assert "settings.factors.object.scale" in refused and len(refused) < 400
+    refused = run(*arguments("things", tmp_path / "clone", *more, "own.yaml"), status=2).stderr
+    assert "sampler.settings.factors.object.scale" in refused and "own.yaml" not in refused
+
+
 def test_render_continue_verify_and_filter_by_a_column(objects, tmp_path, reference):
     folder = tmp_path / "reference"
     assert len(reference) == 60 and len(set(reference["sha256"].to_pylist())) == 60

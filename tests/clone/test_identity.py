@@ -16,6 +16,7 @@ from tiny import (
 )
 
 from gendata.clone import ConfidenceFilter, draw_clone
+from gendata.clone.identity import identity_difference, relocated
 from gendata.clone.png import decode_image
 from gendata.errors import UnusableImages
 from gendata.seeds import hash_seed
@@ -184,3 +185,25 @@ def test_extension_appends_and_equals_a_larger_clone(tmp_path, kind):
     assert read_rejects(tmp_path / "grown") == read_rejects(tmp_path / "large")
     extents = json.loads((tmp_path / "grown/run.json").read_text())["extents"]
     assert extents == [20, 33, 50]
+
+
+def test_contents_decide_and_not_places():
+    def settings(name, digest, judge="j.pt", **options):
+        sampler = {"name": name, "sha256": digest, "options": options, "settings": {}}
+        return {"sampler": sampler, "filter": {"name": judge, "sha256": "f", "threshold": 0.5}}
+
+    there, now = settings("a.pkl", "d"), settings("b.pkl", "d", "k.pt")
+    assert identity_difference(there, now) == "" and relocated(there, now) == now
+    other = settings("b.pkl", "e")
+    assert "sampler.name" in identity_difference(there, other), "it helps to see which file it was"
+    assert identity_difference(settings("a", ""), settings("b", "")), (
+        "without a digest names count"
+    )
+    assert identity_difference(there, settings("a.pkl", "d", psi=2)) == (
+        "sampler.options.psi null there, 2 now"
+    )
+    there["filter"] = now["filter"] = None
+    there["sampler"]["files"] = {"centroids": "a.npy"}
+    moved = settings("b.pkl", "d") | {"filter": None}
+    moved["sampler"]["files"] = {"centroids": "b.npy"}
+    assert identity_difference(there, moved) == "" and relocated(there, moved) == moved

@@ -49,6 +49,14 @@ def test_a_link_to_nowhere_is_an_object_that_cannot_be_read(folder):
         check_mesh_file(source.path, source.kind, 100)
 
 
+def test_an_object_in_several_types_of_files_is_one(folder):
+    fill(folder, ["car/a.obj", "car/a.stl", "bus/x.y.ply"])
+    library = open_objects(folder)
+    assert library.objects(1) == ("car/a", "car/b")
+    assert library.file("car/a").kind == "glb"
+    assert library.file("bus/x.y").kind == "ply"
+
+
 def test_the_axis_that_points_up(folder):
     fill(folder, [f"all/{kind}.{kind}" for kind in KINDS])
     by_custom = {kind: open_objects(folder).file(f"all/{kind}").up for kind in KINDS}
@@ -71,7 +79,7 @@ def test_shapenet(tmp_path):
 
 
 def test_shapenet_names():
-    assert len(SYNSETS) == 57 and len(set(SYNSETS.values())) == 57
+    assert len(SYNSETS) == 59 and len(set(SYNSETS.values())) == 59
     assert all(len(number) == 8 and number.isdigit() for number in SYNSETS)
     assert SYNSETS["03790512"] == "motorbike" and SYNSETS["04225987"] == "skateboard"
 
@@ -82,6 +90,8 @@ def test_modelnet_and_its_splits(tmp_path):
     assert open_objects(tmp_path).objects(0) == ("chair/test/chair_0002", "chair/train/chair_0001")
     assert open_objects(f"{tmp_path}:train").objects(0) == ("chair/train/chair_0001",)
     assert open_objects(f"{tmp_path}:test").objects(1) == ("sofa/test/t",)
+    digests = {open_objects(f"{tmp_path}{split}").digest for split in ("", ":train", ":test")}
+    assert len(digests) == 3, "another split is another library"
     (tmp_path / "sofa/test/t.off").unlink()
     with pytest.raises(GendataError, match="sofa' holds no objects of 'test'"):
         open_objects(f"{tmp_path}:test")
@@ -92,7 +102,7 @@ def test_an_empty_class_is_named(folder):
     with pytest.raises(GendataError, match="train' holds no objects; found no files"):
         open_objects(folder)
     (folder / "train" / "a.dae").write_text("no")
-    with pytest.raises(GendataError, match="found 1 of .dae; expected files of obj, glb"):
+    with pytest.raises(GendataError, match="found 1 of .dae; expected files of glb, gltf, obj"):
         open_objects(folder)
 
 
@@ -103,8 +113,8 @@ def test_mistakes_are_told(folder, tmp_path):
         open_objects(folder / "readme.txt")
     with pytest.raises(GendataError, match="no class folders; found 2 objects directly in it"):
         open_objects(folder / "car")
-    fill(folder, ["car/a.obj"])
-    with pytest.raises(GendataError, match="two files hold the object 'car/a'"):
+    fill(folder, ["car/b.obj"])
+    with pytest.raises(GendataError, match="two files hold the object 'car/b'"):
         open_objects(folder)
     fill(tmp_path / "both", ["02691156/a.glb", "airplane/b.glb"])
     with pytest.raises(GendataError, match="one class; found 02691156 and airplane; merge them"):

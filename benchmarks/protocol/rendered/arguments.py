@@ -11,6 +11,7 @@ from gendata.benchmarks.protocol.presets import Row, is_placeholder
 from gendata.benchmarks.protocol.references import listed, sources_of
 from gendata.benchmarks.protocol.rendered.trainings import Drawing, Training, trainings_of
 from gendata.benchmarks.protocol.runs import Run
+from gendata.clone.plan import choose_classes
 from gendata.errors import GendataError
 from gendata.samplers import load_sampler
 from gendata.training.options import check_number
@@ -87,7 +88,7 @@ def protocol_of(
         raise GendataError("the study needs images", found="no sampler", do="give sampler=…")
     names = listed(given.get("classes", preset.get("classes", ())))
     seed, device = given.get("seed", 0), given.get("device", "auto")
-    classes = tuple(names) or tuple(_class_names(sampler, options, device))
+    classes = _class_names(sampler, names, options, device)
     number = given.get("seeds", {**preset, **preset.get(study, {})}.get("seeds", 1))
     check_number("seeds", number, 1, whole=True)
     trainings = trainings_of(study, preset, given, settings, len(classes))
@@ -153,17 +154,22 @@ def _options(
     return settings, options
 
 
-def _class_names(sampler: str, options: Mapping[str, Any], device: str) -> Sequence[str]:
+def _class_names(
+    sampler: str, names: Sequence[str], options: Mapping[str, Any], device: str
+) -> tuple[str, ...]:
+    """The classes to render, which the sampler must have; a placeholder's are those named."""
     if is_placeholder(sampler):
-        raise GendataError(
-            "the preset leaves the sampler to you, and names no classes", do="give classes=…"
-        )
-    classes = load_sampler(sampler, device=device, **options).classes
-    if classes is None:
+        if not names:
+            raise GendataError(
+                "the preset leaves the sampler to you, and names no classes", do="give classes=…"
+            )
+        return tuple(names)
+    known = load_sampler(sampler, device=device, **options).classes
+    if known is None:
         raise GendataError(
             f"the sampler {sampler} knows no classes", do="choose one that draws what it is asked"
         )
-    return classes
+    return tuple(choose_classes(known, names or None).chosen_names)
 
 
 def _drawings(
