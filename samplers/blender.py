@@ -24,6 +24,7 @@ from gendata.errors import GendataError, UnusableImages
 from gendata.registry import samplers
 from gendata.render.backgrounds import Photos, composite, open_photos
 from gendata.render.blender import Blender, find_blender
+from gendata.render.coverage import ENOUGH_SAMPLES, smooth_coverage
 from gendata.render.draw_parameters import draw_parameters
 from gendata.render.factor_table import FACTORS
 from gendata.render.factors import Factors, is_factor, load_factors
@@ -40,7 +41,7 @@ from gendata.types import Card, Described
 __all__ = ["BlenderSampler", "load_blender"]
 
 PHOTOS = "background.photos"
-SCENE = 2  # to be raised where the same parameters come to give other pixels
+SCENE = 3  # to be raised where the same parameters come to give other pixels
 MOST_ERRORS = 16  # images refused in a row: it is not the images
 FREE_OPTIONS = ("blender", "workers", "recycle", "time_limit")
 FILE_OPTIONS = ("factors", PHOTOS, "environment.files", "material.texture.files")
@@ -156,17 +157,24 @@ class BlenderSampler:
                     unusable[row] = result.status
                     continue
                 arrays, header = result.arrays, result.header
-                images[row] = composite(arrays["colour"], drawn[row].background, self.photos)
+                colour = arrays["colour"]
+                if (
+                    drawn[row].camera.aperture is not None
+                    and self.settings.samples < ENOUGH_SAMPLES
+                ):
+                    colour = smooth_coverage(colour)
+                images[row] = composite(colour, drawn[row].background, self.photos)
                 rows[row]["visible"] = header["visible"]
                 rows[row] |= label_values(self.settings.labels, arrays, header["centre"])
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         return Described(pixels, pa.Table.from_pylist(rows, self.columns), unusable)
 
-    def parameters(self, label: int, seed: int, factors: Factors | None = None) -> Parameters:
-        """Draws what the image of a label and a seed shows, perhaps with other factors."""
-        factors = factors or self.factors
+    def parameters(
+        self, label: int, seed: int, seeds: Mapping[str, int] | None = None
+    ) -> Parameters:
+        """Draws what the image of a label and a seed shows, some of it perhaps by other seeds."""
         others: list[str] = []
-        if factors.needs_others:
+        if self.factors.needs_others:
             others = [
                 key
                 for other in range(len(self.classes))
@@ -174,7 +182,8 @@ class BlenderSampler:
                 for key in self.library.objects(other)
             ]
         photos = len(self.photos) if self.photos is not None else 0
-        return draw_parameters(factors, self.library.objects(label), others, seed, photos)
+        objects = self.library.objects(label)
+        return draw_parameters(self.factors, objects, others, seed, photos, seeds)
 
     def _sources(self, parameters: Parameters) -> dict[str, Any]:
         placed = (parameters.object, *parameters.distractors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,6 @@ from gendata.cli.sample import echo_clone, echo_share, read_share
 from gendata.errors import GendataError
 
 if TYPE_CHECKING:
-    from gendata.render.factors import Factors
-    from gendata.render.parameters import Parameters
     from gendata.samplers.blender import BlenderSampler
 
 __all__ = ["command"]
@@ -52,7 +51,7 @@ def _check_sheet(context: click.Context, parameter: click.Parameter, out: Path) 
     is_eager=True,
     callback=_check_sheet,
     metavar="FILE",
-    help="Draw no clone, but a .png or .jpg that shows what each group of factors does.",
+    help="Draw no clone, but a .png or .jpg that shows what each factor does.",
 )
 @slot_options(batch_size=256, shard_size=512, unless="sheet")
 @click.option(
@@ -172,23 +171,19 @@ def _draw_sheet(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Shows what each group of factors does to the first images of a class."""
+    """Shows what each factor does to the first images of a class."""
     from gendata.clone.plan import choose_classes
     from gendata.images.sheet import draw_sheet, write_sheet
     from gendata.render.sheet import factor_rows
     from gendata.seeds import hash_seed
 
-    def draw(factors: Factors, image_seed: int) -> Parameters:
-        return sampler.parameters(label, image_seed, factors)
-
     label = choose_classes(sampler.classes, classes).chosen[0]
     seeds = [hash_seed(seed, label, ordinal, 0) for ordinal in range(COLUMNS)]
-    found = factor_rows(draw, sampler.render, sampler.factors, seeds)
-    name, fixed = sampler.classes[label], ", ".join(found.fixed)
-    title = f"{name} · {sampler.factors.name} · seed {seed}"
-    write_sheet(draw_sheet(found.rows, title, fixed and f"The same in all: {fixed}."), sheet)
-    result = {"sheet": str(sheet), "class": name, "rows": len(found.rows), "fixed": found.fixed}
-    text = f"{len(found.rows)} rows of {COLUMNS} images of class '{name}' in {sheet}"
+    rows = factor_rows(partial(sampler.parameters, label), sampler.render, seeds)
+    name = sampler.classes[label]
+    write_sheet(draw_sheet(rows, f"{name} · {sampler.factors.name} · seed {seed}"), sheet)
+    result = {"sheet": str(sheet), "class": name, "rows": [row.name for row in rows]}
+    text = f"{len(rows)} rows of {COLUMNS} images of class '{name}' in {sheet}"
     echo_result(result, text, as_json)
 
 

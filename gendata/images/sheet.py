@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -101,13 +102,12 @@ def write_sheet(sheet: Image.Image, path: Path) -> None:
     publish(path, save)
 
 
-def draw_sheet(rows: Sequence[SheetRow], title: str = "", note: str = "") -> Image.Image:
+def draw_sheet(rows: Sequence[SheetRow], title: str = "") -> Image.Image:
     """Draws a sheet.
 
     Args:
         rows: at least one.
         title: a text above all rows.
-        note: a text below them.
 
     Raises:
         GendataError: there are more rows or pictures than one file holds.
@@ -125,13 +125,11 @@ def draw_sheet(rows: Sequence[SheetRow], title: str = "", note: str = "") -> Ima
     font = _font(max(12, tile // 7))
     left = 2 * MARGIN + _widest([row.name for row in rows], font)
     width = left + columns * (tile + GAP) - GAP + MARGIN
-    above, below = _lines(title, font, width - 2 * MARGIN), _lines(note, font, width - 2 * MARGIN)
+    above = _lines(title, font, width - 2 * MARGIN)
     top = MARGIN + _height(above, font)
-    foot = top + len(rows) * (tile + GAP) - GAP + (MARGIN if below else 0)
-    sheet = Image.new("RGB", (width, foot + _height(below, font) + MARGIN), PAPER)
+    sheet = Image.new("RGB", (width, top + len(rows) * (tile + GAP) - GAP + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.multiline_text((MARGIN, MARGIN), "\n".join(above), INK, font)
-    draw.multiline_text((MARGIN, foot), "\n".join(below), INK, font)
     for number, row in enumerate(rows):
         y = top + number * (tile + GAP)
         lines = _lines(row.name, font, NAME_WIDTH)[
@@ -192,14 +190,14 @@ def _height(lines: Sequence[str], font: ImageFont.FreeTypeFont) -> int:
 
 
 def _lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Breaks a text at its spaces; what is too long for a line, or for three, is cut."""
+    """Breaks a text at spaces and after dots; what is too long for a line, or three, is cut."""
     lines: list[str] = []
-    for word in text.split():
-        joined = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(joined) <= width:
-            lines[-1] = joined
+    for part in filter(None, re.split(r"(?<=[ .])", " ".join(text.split()))):
+        if lines and font.getlength((lines[-1] + part).rstrip()) <= width:
+            lines[-1] += part
         else:
-            lines.append(_cut(word, font, width))
+            lines.append(_cut(part, font, width))
+    lines = [line.rstrip() for line in lines]
     if len(lines) > LINES:
         lines[LINES - 1] = _cut(f"{lines[LINES - 1]} …", font, width)
     return lines[:LINES]

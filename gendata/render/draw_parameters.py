@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gendata.errors import GendataError
 from gendata.render.distributions import Fixed
+from gendata.render.factor_table import FACTORS
 from gendata.render.factors import Factors
 from gendata.render.parameters import (
     Background,
@@ -30,11 +31,26 @@ from gendata.render.parameters import (
 from gendata.render.shell import on_shell
 from gendata.seeds import hash_seed
 
-__all__ = ["draw_parameters"]
+__all__ = ["STREAMS", "draw_parameters"]
+
+SURFACE = ("kind", "colour", "roughness", "scale", "offset.x", "offset.y", "offset.z")
+STREAMS = (
+    *("object", "distractor.object", "material.texture.files"),
+    *(name for name in FACTORS if name.partition(".")[0] != "material"),
+    *(f"{group}.{each}" for group in ("material", "distractor.material") for each in SURFACE),
+    "distractor.material.texture.files",
+)
+"""Names of the random streams: of each factor, of the choice of objects, and of surfaces, whose
+kinds share theirs."""
 
 
 def draw_parameters(
-    factors: Factors, objects: Sequence[str], others: Sequence[str], seed: int, photos: int = 0
+    factors: Factors,
+    objects: Sequence[str],
+    others: Sequence[str],
+    seed: int,
+    photos: int = 0,
+    seeds: Mapping[str, int] | None = None,
 ) -> Parameters:
     """Draws what one image shows.
 
@@ -44,13 +60,14 @@ def draw_parameters(
         others: keys of the other classes' objects, from which distractors are taken.
         seed: of the image.
         photos: how many photos there are for backgrounds.
+        seeds: by name of a stream, the seed that it is drawn from in place of the image's.
 
     Raises:
         GendataError: there are no objects, or no photos or other classes where some are needed.
     """
     if not objects:
         raise GendataError("a class has no objects")
-    draw = _Draws(factors, seed)
+    draw = _Draws(factors, seed, seeds or {})
     placed = Placed(
         object=draw.one_of("object", objects),
         scale=draw("object.scale"),
@@ -71,11 +88,11 @@ def draw_parameters(
 class _Draws:
     """Values of one image."""
 
-    def __init__(self, factors: Factors, seed: int) -> None:
-        self._laws, self._seed = factors.laws, seed
+    def __init__(self, factors: Factors, seed: int, seeds: Mapping[str, int]) -> None:
+        self._laws, self._seed, self._seeds = factors.laws, seed, seeds
 
     def generator(self, name: str, place: int) -> np.random.Generator:
-        seed = hash_seed(self._seed, _number(name), place)
+        seed = hash_seed(self._seeds.get(name, self._seed), _number(name), place)
         return np.random.Generator(np.random.PCG64(seed))
 
     def __call__(self, name: str, place: int = 0, stream: str | None = None) -> Any:

@@ -1,75 +1,42 @@
-"""What factors mean, at a glance: a row of images for each group of them, which alone varies."""
+"""What factors mean, at a glance: for each a row of images in which it alone varies."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from gendata.errors import GendataError
 from gendata.images.sheet import SheetRow
-from gendata.render.factors import Factors
+from gendata.render.draw_parameters import STREAMS
 from gendata.render.parameters import Parameters
 from gendata.types import Described
 
-__all__ = ["GROUPS", "FactorRows", "factor_rows", "vary"]
+__all__ = ["ALL", "factor_rows", "vary"]
 
-ALL, SCALE = "all of these", "object.scale"
-GROUPS: Mapping[str, Sequence[str]] = {
-    "object": ("object.object",),
-    SCALE: ("object.scale",),
-    "object.rotation": ("object.rotation",),
-    "material": ("object.material",),
-    "light": ("lights",),
-    "environment": ("environment",),
-    "camera: elevation, azimuth, radius, look_at": ("camera.position", "camera.look_at"),
-    "camera: roll, focal_length, aperture, focus": (
-        "camera.roll",
-        "camera.focal_length",
-        "camera.aperture",
-        "camera.focus",
-    ),
-    "background": ("background",),
-    "distractor": ("distractors",),
-}
-"""Names of factors that vary together, and what they decide in an image's parameters."""
+ALL = "all of these"
+GROUPS = ("object", "material", "light", "environment", "camera", "background", "distractor")
 
-Draw = Callable[[Factors, int], Parameters]
+Draw = Callable[[int, Mapping[str, int]], Parameters]
 Render = Callable[[Sequence[Parameters]], Described]
 
 
-@dataclass(frozen=True)
-class FactorRows:
-    """A sheet's rows.
+def factor_rows(draw: Draw, render: Render, seeds: Sequence[int]) -> list[SheetRow]:
+    """Renders a row of images in which everything varies, and one for each factor that does.
 
-    Attributes:
-        rows: one for all groups together, and one for each that varies.
-        fixed: names of the groups that do not.
-    """
-
-    rows: Sequence[SheetRow]
-    fixed: Sequence[str]
-
-
-def factor_rows(draw: Draw, render: Render, factors: Factors, seeds: Sequence[int]) -> FactorRows:
-    """Renders a row of images for each group of factors.
-
-    The first image is the same in every row; the others differ from it in the row's factors
+    The first image is the same in every row; the others differ from it in the row's factor
     alone. It is the first of the seeds' that can be used.
 
     Args:
-        draw: from factors and a seed to parameters.
+        draw: from a seed, and other seeds by stream, to parameters; see `draw_parameters`.
         render: renders some of them.
-        factors: what is shown.
         seeds: one for each column.
 
     Raises:
         GendataError: none of the seeds gives an image.
     """
-    drawn = [draw(factors, seed) for seed in seeds]
+    drawn = [draw(seed, {}) for seed in seeds]
     pictures = _rendered(render, drawn)
     usable = [place for place, each in enumerate(drawn) if not isinstance(pictures[each], str)]
     if not usable:
@@ -80,31 +47,40 @@ def factor_rows(draw: Draw, render: Render, factors: Factors, seeds: Sequence[in
             do="choose another --seed or another class",
         )
     first = seeds[usable[0]]
-    varied = vary(draw, factors, [first, *(seed for seed in seeds if seed != first)])
+    varied = vary(draw, [first, *(seed for seed in seeds if seed != first)])
     wanted = {each for row in varied.values() for each in row} - pictures.keys()
     pictures |= _rendered(render, sorted(wanted, key=Parameters.to_json))
-    rows = [
-        SheetRow(name, [pictures[each] for each in row])
-        for name, row in varied.items()
-        if len(set(row)) > 1 or name == ALL
-    ]
-    shown = {row.name for row in rows}
-    return FactorRows(rows, [name for name in GROUPS if name not in shown])
+    return [SheetRow(name, [pictures[each] for each in row]) for name, row in varied.items()]
 
 
-def vary(draw: Draw, factors: Factors, seeds: Sequence[int]) -> dict[str, list[Parameters]]:
-    """Draws the parameters of each group's row: the first seed's, with the others' of the group.
+def vary(draw: Draw, seeds: Sequence[int]) -> dict[str, list[Parameters]]:
+    """Draws the parameters of each row: the first seed's, but for one factor the other seeds'.
 
-    Distractors keep off an object of the first one's scale; where the scale varies, they stand
-    where they would stand around an object of that scale.
+    A factor that is fixed, or that the first image has no use for, has no row.
     """
-    free = [draw(factors, seed) for seed in seeds]
-    first = free[0]
-    of_one_scale = factors.replace({SCALE: first.object.scale})
-    held = [draw(of_one_scale, seed) for seed in seeds]
-    rows = {name: [_with(first, other, paths) for other in held] for name, paths in GROUPS.items()}
-    rows[SCALE] = [draw(factors.replace({SCALE: other.object.scale}), seeds[0]) for other in free]
-    return {ALL: free, **rows}
+    free = [draw(seed, {}) for seed in seeds]
+    rows = {
+        name: [draw(seeds[0], dict.fromkeys(streams, seed)) for seed in seeds]
+        for name, streams in _streams_of(free[0].object.material.kind).items()
+    }
+    return {ALL: free, **{name: row for name, row in rows.items() if len(set(row)) > 1}}
+
+
+def _streams_of(surface: str) -> dict[str, list[str]]:
+    """Factors by group, and the streams that decide them; the three axes of one are one.
+
+    Args:
+        surface: the kind of material whose factors the streams of all kinds stand for.
+    """
+    found: dict[str, list[str]] = {}
+    for stream in sorted(STREAMS, key=lambda each: GROUPS.index(each.partition(".")[0])):
+        name = stream[:-2] if stream[-2:] in (".x", ".y", ".z") else stream
+        if name in ("material.colour", "material.roughness", "material.scale"):
+            name = f"material.{surface}.{name.rpartition('.')[2]}"
+        if name.startswith("distractor.material"):
+            name = "distractor.material"
+        found.setdefault(name, []).append(stream)
+    return found
 
 
 def _rendered(render: Render, wanted: Sequence[Parameters]) -> dict[Parameters, np.ndarray | str]:
@@ -115,14 +91,3 @@ def _rendered(render: Render, wanted: Sequence[Parameters]) -> dict[Parameters, 
         each: described.unusable.get(row, images[row])  # type: ignore[call-overload]
         for row, each in enumerate(wanted)
     }
-
-
-def _with(present: Any, other: Any, paths: Sequence[str]) -> Any:
-    """A record with some of another's values."""
-    for path in paths:
-        name, _, inside = path.partition(".")
-        value = getattr(other, name)
-        if inside:
-            value = _with(getattr(present, name), value, [inside])
-        present = replace(present, **{name: value})
-    return present

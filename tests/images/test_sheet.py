@@ -72,16 +72,22 @@ def ink(sheet, box):
     return (np.asarray(sheet.crop(box)) < 128).any()
 
 
-def test_names_title_and_note_are_written_where_they_belong():
+def test_names_and_title_are_written_where_they_belong():
     picture = plain((255, 255, 255), 96, 96)
-    sheet = draw_sheet([SheetRow("", [picture]), SheetRow("taxi", [picture])], "above", "below")
+    sheet = draw_sheet([SheetRow("", [picture]), SheetRow("taxi", [picture])], "above")
     bare = draw_sheet([SheetRow("", [picture]), SheetRow("taxi", [picture])])
     left = sheet.width - MARGIN - 96
     assert bare.height == 2 * MARGIN + 2 * 96 + GAP < sheet.height
     top = 2 * 96 + GAP + MARGIN
     assert not ink(bare, (0, 0, left, MARGIN + 96)) and ink(bare, (0, MARGIN + 96, left, top))
     assert ink(sheet, (0, 0, sheet.width, MARGIN + 15))
-    assert ink(sheet, (0, sheet.height - MARGIN - 20, sheet.width, sheet.height))
+
+
+def test_long_names_are_broken_after_their_dots():
+    picture = plain((255, 255, 255), 96, 96)
+    names = ("material.fingerprints.roughness", "material.fingerprints. roughness")
+    dotted, spaced = (draw_sheet([SheetRow(name, [picture])]) for name in names)
+    assert np.array_equal(np.asarray(dotted), np.asarray(spaced)), "two lines of it"
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "w " * 300, "a\nb\tc\x00", "猫 😀", "", "  "])
