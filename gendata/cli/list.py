@@ -10,17 +10,18 @@ from gendata.cli.options import echo_result, json_option
 
 __all__ = ["command"]
 
-KINDS = ("samplers", "methods", "studies", "presets", "assets")
+KINDS = ("samplers", "methods", "studies", "presets", "factors", "assets")
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @json_option
 def command(kind: str | None, as_json: bool) -> None:
-    """List samplers, methods, studies, presets and assets.
+    """List samplers, methods, studies, presets, factors and assets.
 
     Samplers draw images, methods train on them, studies (`gendata bench`) compare methods, presets
-    are settings of studies, and assets come with the package. What plugins add is included.
+    are settings of studies, factors are presets of `gendata render`, and assets come with the
+    package. What plugins add is included.
 
     \b
     Examples:
@@ -46,6 +47,10 @@ def entries(kind: str) -> dict[str, str]:
         from gendata.benchmarks.protocol.presets import preset_titles
 
         return preset_titles()
+    if kind == "factors":
+        from gendata.render.presets import preset_titles as factor_titles
+
+        return factor_titles()
     from gendata import registry
 
     table = getattr(registry, kind)

@@ -11,7 +11,6 @@ import click
 from gendata.cli.options import (
     cluster_option,
     config_option,
-    device_option,
     download_option,
     dry_run_option,
     echo_result,
@@ -77,7 +76,12 @@ def _check_sheet(context: click.Context, parameter: click.Parameter, out: Path) 
 @shard_option
 @cluster_option
 @clone_out_option(unless="sheet")
-@device_option
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, or as Cycles calls it: cuda, optix, hip, metal or oneapi; cuda:1 of several.",
+)
 @download_option("Fetch photos for backgrounds that are not on this machine.")
 @config_option
 @dry_run_option

@@ -20,7 +20,7 @@ import numpy as np
 from gendata.clone.drawing import Drawer, Drawn
 from gendata.clone.filter import KEPT
 from gendata.clone.plan import ClassTable, Shard
-from gendata.clone.rejects import Outcomes, describe_outcomes
+from gendata.clone.rejects import Outcomes, describe_outcomes, ways_to_fill
 from gendata.clone.rows import RowGroup, Rows
 from gendata.clone.writer import BackgroundWriter
 from gendata.errors import GendataError
@@ -201,5 +201,5 @@ def _unfilled(run: AttemptRun, slot: Slot) -> GendataError:
         f"class '{name}' cannot be filled: image {slot.ordinal} had no accepted attempt",
         found=f"accepted by class, fewest first: {rates}",
         expected=f"one in {run.attempts} attempts",
-        do="lower the threshold, allow more attempts, or leave classes short (--short)",
+        do=ways_to_fill(run.drawer.judge.filter is not None),
     )

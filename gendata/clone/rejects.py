@@ -9,7 +9,7 @@ from typing import Any
 from gendata.clone.filter import KEPT
 from gendata.clone.plan import ClassTable
 
-__all__ = ["FULL", "Outcomes", "describe_outcomes", "reject_report"]
+__all__ = ["FULL", "Outcomes", "describe_outcomes", "reject_report", "ways_to_fill"]
 
 FULL = "class-full"  # would be kept, had its class an empty slot
 
@@ -93,6 +93,12 @@ def describe_outcomes(outcomes: Outcomes, table: ClassTable, worst: int = 5) -> 
         text = f"{table.names[label]} {passed} of {attempts}"
         passing.append((passed / max(1, attempts), f"{text} ({why})" if why else text))
     return "; ".join(text for _, text in sorted(passing)[:worst])
+
+
+def ways_to_fill(has_filter: bool) -> str:
+    """Says what can be done about a class that stays short."""
+    first = "lower the threshold" if has_filter else "mend what is refused"
+    return f"{first}, allow more attempts, or leave classes short (--short)"
 
 
 def _summary(reasons: dict[str, int]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gendata.clone.filter import ConfidenceFilter
 from gendata.clone.plan import Plan, Shard
 from gendata.clone.prepare import Subject, check_supply, prepare
 from gendata.clone.ranks import Share
-from gendata.clone.rejects import Outcomes, describe_outcomes, reject_report
+from gendata.clone.rejects import Outcomes, describe_outcomes, reject_report, ways_to_fill
 from gendata.clone.rows import read_note
 from gendata.clone.run_file import Run, open_run, versions
 from gendata.clone.stream import DRAWS, DrawRun, count_outcomes, draw_until_filled
@@ -222,7 +222,7 @@ class Work:
             f"class '{classes.names[label]}' cannot be filled",
             found=f"accepted by class, fewest first: {describe_outcomes(outcomes, classes)}",
             expected=f"{self.plan.per_class} of each class",
-            do="lower the threshold, allow more attempts, or leave classes short (--short)",
+            do=ways_to_fill(self.subject.drawer.judge.filter is not None),
         )
 
 

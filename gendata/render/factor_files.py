@@ -29,6 +29,8 @@ SUFFIXES = {
     "material.texture.files": (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".exr"),
 }
 
+MAPS = {".hdr": b"#?", ".exr": b"\x76\x2f\x31\x01"}  # what their files begin with
+
 
 @dataclass(frozen=True)
 class FileSet:
@@ -104,7 +106,10 @@ def read_files(written: Any, factor: str, where: str, folder: Path) -> FileSet:
             full.append(each)
         else:
             path = Path(os.path.abspath(folder / Path(each).expanduser()))
-            found += _of_disk(path, SUFFIXES[factor], where)
+            files = _of_disk(path, SUFFIXES[factor], where)
+            for _, file in files:
+                _check_beginning(file, where)
+            found += files
             full.append(str(path))
     return FileSet(tuple(full), tuple(path for _, path in found), _distinct(found))
 
@@ -144,6 +149,14 @@ def _of_disk(path: Path, suffixes: Sequence[str], where: str) -> list[tuple[str,
             expected=f"files that end in {', '.join(suffixes)}",
         )
     return files
+
+
+def _check_beginning(path: str, where: str) -> None:
+    """Refuses a damaged map at once, and not when the first image with it is rendered."""
+    expected = MAPS.get(os.path.splitext(path)[1].lower(), b"")
+    with open(path, "rb") as file:
+        if file.read(len(expected)) != expected:
+            raise GendataError(f"'{where}' names a file that cannot be read", found=path)
 
 
 def _distinct(found: Sequence[tuple[str, str]]) -> tuple[str, ...]:

@@ -195,7 +195,8 @@ def _read_file(file: str | Path | None) -> tuple[dict[str, Any], str | None]:
     try:
         content = read_yaml(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:
-        raise GendataError(f"cannot read the factors in {path}", found=error) from None
+        why = getattr(error, "strerror", None) or error
+        raise GendataError(f"cannot read the factors in {path}", found=why) from None
     if not isinstance(content, Mapping | None):
         raise GendataError(f"{path} holds no factors", found=f"a {type(content).__name__}")
     values = dict(content or {})

@@ -23,6 +23,7 @@ __all__ = ["BadFile", "announced_faces", "check_mesh_file", "obj_libraries", "re
 
 CHUNK = 2**22  # bytes of a text file looked at together
 HEADER = 2**16  # bytes in which a header must end
+LEAST_WORDS = {b"v": 4, b"vn": 4, b"vt": 2, b"f": 4}  # of a line of .obj
 TRIANGLES = 4  # glTF's number of that kind of primitive
 
 
@@ -88,7 +89,15 @@ def _text(path: Path) -> Iterator[bytes]:
 
 
 def _obj(path: Path, size: int) -> int:
-    return sum(len(re.findall(rb"\n[ \t]*f[ \t]", lines)) for lines in _text(path))
+    faces = 0
+    for lines in _text(path):
+        faces += len(re.findall(rb"\n[ \t]*f[ \t]", lines))
+        last = lines.rpartition(b"\n")[2].split()
+    if last and len(last) < LEAST_WORDS.get(last[0], 0):
+        raise BadFile(
+            f"it is cut off: its last line is '{b' '.join(last).decode(errors='replace')}'"
+        )
+    return faces
 
 
 def _glb(path: Path, size: int) -> int:

@@ -22,6 +22,7 @@ def run(*words):
         ("methods", {"real", "fake", "aug", "adp", "pg", "rg", "pg+rg"}),
         ("studies", {"low-shot", "speed", "zero-shot"}),
         ("presets", {"fashion-mnist", "paper/cub", "paper/table4"}),
+        ("factors", {"s2rda", "cg-transfer", "task2sim", "fixed"}),
         ("assets", {"fashion-mnist"}),
     ],
 )
@@ -43,7 +44,7 @@ def test_presets_are_told_in_one_whole_sentence():
 
 def test_all_kinds_are_listed():
     assert [block.splitlines()[0] for block in run().split("\n\n")] == [
-        *("samplers", "methods", "studies", "presets", "assets")
+        *("samplers", "methods", "studies", "presets", "factors", "assets")
     ]
 
 

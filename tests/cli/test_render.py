@@ -218,6 +218,7 @@ def test_class_without_a_good_mesh_is_a_clear_report(tmp_path):
     with pytest.warns(UserWarning):
         result = run(*arguments(objects, tmp_path / "out", "--attempts", 5), status=2)
     assert "class 'car' cannot be filled" in result.stderr and "mesh" in result.stderr
+    assert "threshold" not in result.stderr, "there is none"
     with pytest.warns(UserWarning):
         short = run(*arguments(objects, tmp_path / "out", "--attempts", 5, "--short"))
     assert "short: car, 0 images" in short.stdout

@@ -56,6 +56,15 @@ def test_files_that_are_cut_off_are_told(tmp_path, name):
         check_mesh_file(*kept(tmp_path, name, content[: len(content) * 3 // 4]), 10)
 
 
+@pytest.mark.parametrize("tail", ["f 1 2", "f", "v 0.5 1", "vt"])
+def test_an_obj_file_that_ends_within_a_line_is_cut_off(tmp_path, tail):
+    content = written.obj() + tail.encode()
+    with pytest.raises(BadFile, match=f"cut off: its last line is '{tail}'"):
+        check_mesh_file(*kept(tmp_path, "hand.obj", content), 100)
+    for whole in (b"f 1 2 3", b"s off", b"# f", b"", b"vt 0.5"):
+        check_mesh_file(*kept(tmp_path, "hand.obj", written.obj() + whole), 100)
+
+
 def test_missing_data_of_gltf_is_named(tmp_path):
     content = json.loads(written.gltf())
     content["buffers"][0]["uri"] = "far%20away.bin"

@@ -165,7 +165,7 @@ def _normalise(mesh: bpy.types.Mesh) -> None:
     areas = np.empty(len(mesh.polygons), np.float32)
     mesh.polygons.foreach_get("area", areas)
     if areas.sum() < SMALLEST:
-        raise BadFile("its faces have no area")
+        raise BadFile(f"its faces have no area, in a box with a diagonal of {diagonal:.3g}")
 
 
 def _smooth(mesh: bpy.types.Mesh) -> None:
