@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from resuming import killed
 from toy_renderer import CLASSES, PRESET
 
 from gendata.benchmarks.protocol import runs
@@ -16,6 +17,7 @@ from gendata.benchmarks.protocol.presets import load_presets
 from gendata.benchmarks.protocol.rendered import bank as banks
 from gendata.benchmarks.protocol.rendered.arguments import protocol_of, runs_of
 from gendata.errors import GendataError
+from gendata.guidance.fake_only import FakeOnly
 from gendata.images import ArrayImages, open_images
 from gendata.images.export import export_images
 from gendata.registry import studies
@@ -114,6 +116,32 @@ def test_no_image_of_a_never_repeated_training_comes_twice(tmp_path, preset, mon
     monkeypatch.setattr(runs, "train", watched_train)
     run("rendered", tmp_path, preset, seeds=1)
     assert seen == [(True, 32, 6), (False, 96, 6)]
+
+
+def test_each_image_comes_once_also_where_the_study_is_killed_and_goes_on(
+    tmp_path, preset, monkeypatch
+):
+    """The kept part of a killed training and what the study then adds are each image once."""
+    seen = []
+    step = FakeOnly.step
+
+    def note(self, batch, progress):
+        seen.append(batch["synthetic"].rows.tolist())
+        return step(self, batch, progress)
+
+    monkeypatch.setattr(FakeOnly, "step", note)
+    whole = run("rendered", tmp_path / "whole", preset, seeds=1).data["records"]
+    assert len(seen) == 12, "six of fixed images, then six of images that never come again"
+    once = [sorted(rows) for rows in seen[6:]]
+    assert sorted(sum(once, [])) == list(range(96))
+    seen.clear()
+    with killed(monkeypatch, FakeOnly, 0.8):  # of two parts the first is kept
+        run("rendered", tmp_path / "killed", preset, seeds=1)
+    kept = seen[:3]
+    seen.clear()
+    resumed = run("rendered", tmp_path / "killed", preset, seeds=1).data["records"]
+    assert [sorted(rows) for rows in kept + seen] == once
+    assert resumed == whole
 
 
 def test_one_factor_at_a_time(tmp_path, preset):

@@ -154,6 +154,30 @@ def test_depth_and_normals_of_a_sphere(images):
     assert np.abs(image.normal - normal)[inner].mean() < 0.02
 
 
+def away_from_edges(area):
+    """Pixels that two pixels around are as they are: light paths of one pixel end in others."""
+    padded = np.pad(area, 2, mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, (5, 5)).reshape(*area.shape, 25)
+    return (around == area[..., None]).all(-1)
+
+
+@pytest.mark.parametrize("name", ["sharp", "tilted", "1.5 50", "rolled"])
+def test_mask_depth_and_normals_are_of_the_same_things(images, name):
+    image, scene = images[name], SCENES[name]
+    seen = np.isfinite(image.depth)
+    sure = away_from_edges(image.mask) & away_from_edges(seen)
+    assert (image.mask & sure).sum() > 40 and (~seen & sure).sum() > 1000
+    assert seen[image.mask & sure].all()
+    middle = np.linalg.norm(np.subtract(scene.object.location, scene.camera.position))
+    distance = np.abs(image.depth[image.mask & sure] - middle)
+    assert distance.max() <= scene.object.scale / 2, "no further off than its ball"
+    others = seen & ~image.mask & sure
+    assert others.any() == bool(scene.distractors)
+    assert (image.depth[others] > middle + scene.object.scale / 2).all(), "the ball behind it"
+    length = np.linalg.norm(image.normal, axis=-1)
+    np.testing.assert_allclose(length[sure], seen[sure], atol=1e-5)
+
+
 def test_nothing_is_infinitely_far(images):
     image = images["tilted"]
     assert np.isinf(image.depth[~image.mask]).mean() > 0.95  # but an edge's pixel shows both
