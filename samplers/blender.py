@@ -30,10 +30,11 @@ from gendata.render.factor_table import FACTORS
 from gendata.render.factors import Factors, is_factor, load_factors
 from gendata.render.labels import check_labels_asked, label_fields, label_values
 from gendata.render.objects import MOST_FACES, ObjectLibrary, open_objects
+from gendata.render.options import cycles_device, number, one_of, whole_number
 from gendata.render.parameters import Parameters
 from gendata.render.placement import Place, find_places
 from gendata.render.pool import Limits, Pool, Result
-from gendata.render.settings import DENOISERS, DEVICES, RenderSettings
+from gendata.render.settings import DENOISERS, RenderSettings
 from gendata.render.shell import shell_coordinates
 from gendata.samplers.labels import check_labels
 from gendata.types import Card, Described
@@ -271,26 +272,26 @@ def load_blender(
     """
     reference = changes.pop(PHOTOS, None)
     _check_factors(changes)
-    place = _device(device)
+    place = cycles_device(device)
     settings = RenderSettings(
-        resolution=_whole("resolution", resolution, 8, 16384),
-        samples=_whole("samples", samples, 1, 2**16),
-        denoiser=_one_of("denoiser", denoiser, DENOISERS),
-        bounces=_whole("bounces", bounces, 0, 1024),
-        view=_one_of("view", view, ("standard", "filmic")),
-        exposure=_number("exposure", exposure, -32, 32),
+        resolution=whole_number("resolution", resolution, 8, 16384),
+        samples=whole_number("samples", samples, 1, 2**16),
+        denoiser=one_of("denoiser", denoiser, DENOISERS),
+        bounces=whole_number("bounces", bounces, 0, 1024),
+        view=one_of("view", view, ("standard", "filmic")),
+        exposure=number("exposure", exposure, -32, 32),
         device=place.partition(":")[0],
         labels=check_labels_asked(labels),
-        environment_map=_whole("environment_map", environment_map, 4, 8192),
-        smallest_mask=_number("smallest_mask", smallest_mask, 0, 1),
+        environment_map=whole_number("environment_map", environment_map, 4, 8192),
+        smallest_mask=number("smallest_mask", smallest_mask, 0, 1),
     )
     limits = Limits(
-        images=_whole("recycle", recycle, 1, 2**31),
-        seconds=_number("time_limit", time_limit, 0.1, 10**6),
+        images=whole_number("recycle", recycle, 1, 2**31),
+        seconds=number("time_limit", time_limit, 0.1, 10**6),
     )
     if workers is not None:
-        _whole("workers", workers, 1, 4096)
-    library = open_objects(ref, up=up, most_faces=_whole("most_faces", most_faces, 1, 2**31))
+        whole_number("workers", workers, 1, 4096)
+    library = open_objects(ref, up=up, most_faces=whole_number("most_faces", most_faces, 1, 2**31))
     photos = None if reference is None else open_photos(str(reference), download)
     file = None if factors is None else str(factors)
     chosen = load_factors(preset, file, changes, photos is not None)
@@ -360,40 +361,3 @@ def _check_factors(changes: Mapping[str, Any]) -> None:
                 expected=f"some of {', '.join(options)}, or a factor such as object.scale",
                 do=f"did you mean {' or '.join(close)}?" if close else None,
             )
-
-
-def _device(device: str | torch.device) -> str:
-    """What Cycles calls a device, with the number of one if there was any."""
-    name, colon, number = str(device).partition(":")
-    if name == "auto":
-        if torch.cuda.is_available():
-            return "hip" if torch.version.hip else "optix"
-        return "metal" if torch.backends.mps.is_available() else "cpu"
-    kind = _one_of("device", {"mps": "metal", "xpu": "oneapi"}.get(name, name), DEVICES)
-    if colon and not (number.isdecimal() and kind != "cpu"):
-        raise GendataError("bad option device", found=device, expected="such as cpu or cuda:1")
-    return kind + colon + number
-
-
-def _one_of(option: str, value: Any, known: Collection[str]) -> str:
-    if value not in known:
-        raise GendataError(
-            f"bad option {option}", found=value, expected=f"one of {', '.join(known)}"
-        )
-    return str(value)
-
-
-def _whole(option: str, value: Any, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise GendataError(
-            f"bad option {option}", found=value, expected=f"a whole number from {least} to {most}"
-        )
-    return value
-
-
-def _number(option: str, value: Any, least: float, most: float) -> float:
-    if not isinstance(value, int | float) or not least <= value <= most:
-        raise GendataError(
-            f"bad option {option}", found=value, expected=f"a number from {least:g} to {most:g}"
-        )
-    return float(value)

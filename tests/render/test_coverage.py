@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from gendata.render.backgrounds import composite
 from gendata.render.coverage import smooth_coverage
+from gendata.render.parameters import Background, Camera, Environment, Parameters, Placed
 
 SIDE, SAMPLES = 64, 4
 
@@ -37,3 +39,26 @@ def test_a_sharp_edge_stays_sharp():
     coverage = disc(0.01)
     after = smooth_coverage(rendered(coverage, np.array([0.8, 0.8, 0.8])))
     assert error(after, coverage) < 0.01
+
+
+@pytest.mark.blender
+def test_what_is_out_of_focus_gets_no_specks_before_a_bright_background(render):
+    scenes = {
+        shape: Parameters(
+            Placed(shape, 1.2, (20, 30, 40)),
+            Camera((0.0, -2.5, 0.5), aperture=0.15, focus=1.0),
+            environment=Environment(strength=0.3),
+        )
+        for shape in ("cube", "sphere", "bar")
+    }
+    yellow = Background("colour", (0.8, 0.8, 0.2))
+    few = render(scenes, samples=4, denoiser="fast")
+    many = render(scenes, samples=512, denoiser="none")
+
+    def error(shape, change):
+        found, expected = (composite(each, yellow, None) for each in (change, many[shape].colour))
+        return float(np.mean((found.astype(float) - expected) ** 2))
+
+    for shape in scenes:
+        smooth = error(shape, smooth_coverage(few[shape].colour))
+        assert smooth < error(shape, few[shape].colour) / 2, shape
