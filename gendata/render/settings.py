@@ -1,7 +1,8 @@
 """How images are rendered, whatever is on them: what all images of a run share.
 
-Defaults are the fast ones: at 128 pixels, denoising at its best takes nearly three times what drawing
-four samples does. This module needs nothing but Python, because Blender's own interpreter imports it.
+Defaults are the fast ones: at 128 pixels, denoising at its best takes nearly three times what
+drawing four samples does. This module needs nothing but Python, because Blender's own interpreter
+imports it.
 """
 
 from __future__ import annotations
