@@ -65,5 +65,5 @@ SYNSETS = {
     "04530566": "watercraft",
     "04554684": "washer",
 }
-"""The 55 of version 2, the bicycle and the boat that version 1 has besides, and two that are in
-ShapeNet but not in its Core: plant and truck."""
+"""The 55 of version 2, the bicycle and the boat that version 1 has besides, and plant and truck,
+which Tang and Jia 2023 count among ShapeNet's classes and its Core lacks."""
