@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,7 +24,7 @@ from gendata.assets import described
 from gendata.errors import GendataError, UnusableImages
 from gendata.registry import samplers
 from gendata.render.backgrounds import Photos, composite, open_photos
-from gendata.render.blender import Blender, find_blender
+from gendata.render.blender import Blender, find_blender, last_words
 from gendata.render.coverage import ENOUGH_SAMPLES, smooth_coverage
 from gendata.render.draw_parameters import draw_parameters
 from gendata.render.factor_table import FACTORS
@@ -97,6 +98,7 @@ class BlenderSampler:
         self.card = _card(self)
         self.bad_meshes: dict[str, str] = {}
         self._told: set[str] = set()
+        self._failed: Counter[str] = Counter()
         self._errors = 0
         places = places or find_places(settings.device)
         self.pool = Pool(
@@ -153,7 +155,7 @@ class BlenderSampler:
 
         with one_thread():
             for row, result in self.pool.render([partial(request, row) for row in range(count)]):
-                self._tell(result)
+                self._tell(result, drawn[row].object.object)
                 if result.status != "ok":
                     unusable[row] = result.status
                     continue
@@ -190,8 +192,12 @@ class BlenderSampler:
         placed = (parameters.object, *parameters.distractors)
         return {each.object: asdict(self.library.file(each.object)) for each in placed}
 
-    def _tell(self, result: Result) -> None:
+    def _tell(self, result: Result, shown: str) -> None:
         """Warns of each thing that somebody should know, once.
+
+        Args:
+            result: of an image.
+            shown: the object that it was to show.
 
         Raises:
             GendataError: Blender refused one image after another.
@@ -204,8 +210,11 @@ class BlenderSampler:
             self.bad_meshes[header["key"]] = header["why"]
             self._warn(f"{header['key']} cannot be rendered: {header['why']}")
         elif result.status in ("error", "crash", "hang"):
-            why = " ".join(str(header.get("why", "")).split())[-300:]
-            self._warn(f"Blender failed on an image ({result.status}): {why}")
+            why = last_words(str(header.get("why", "")))[-300:]
+            self._warn(f"Blender failed on an image of {shown} ({result.status}): {why}")
+            self._failed[shown] += result.status != "error"
+            if self._failed[shown] > 1:  # then it is the object
+                self.bad_meshes[shown] = f"{result.status} on {self._failed[shown]} images of it"
         for key, notes in header.get("notes", {}).items():
             for note in notes:
                 self._warn(f"{key}: {note}")

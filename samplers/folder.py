@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gendata.errors import GendataError, UnusableImages
 from gendata.images import DamagedImage, open_images
+from gendata.images.fingerprint import image_set_digest
 from gendata.images.resize import resized
 from gendata.models.device import resolve_device
 from gendata.registry import samplers
 from gendata.types import Card, Images
 
 __all__ = ["FolderSampler", "load_folder"]
-
-HASHED_IMAGES = 256  # enough to tell two sets apart, few enough to be read at every start
 
 
 class FolderSampler:
@@ -41,7 +38,7 @@ class FolderSampler:
         self.card = Card(
             title=images.name,
             origin=name.partition(":")[2],
-            sha256=self._digest(),
+            sha256=image_set_digest(images, self._image),
             settings={"resolution": self.resolution, "images": len(images)},
         )
 
@@ -87,17 +84,6 @@ class FolderSampler:
                 do="give the option resolution, the side that all are cut and resized to",
             )
         return image
-
-    def _digest(self) -> str:
-        """Hashes all labels and the pixels of evenly chosen images."""
-        digest = hashlib.sha256(self.labels.tobytes())
-        count = len(self.images)
-        for row in np.linspace(0, count - 1, min(count, HASHED_IMAGES)).astype(int).tolist():
-            try:
-                digest.update(self._image(row).numpy().tobytes())
-            except DamagedImage:
-                digest.update(b"damaged")
-        return digest.hexdigest()
 
 
 @samplers.register("folder")

@@ -126,7 +126,7 @@ def load_python(
         str(path),
         file or str(path),
         sha256=digest_of(file) if file else "",
-        settings={**options, "function": str(path).partition(":")[2], "classes": names},
+        settings={**options, "classes": names},
     )
     return CheckedSampler(made, names, name, card)
 

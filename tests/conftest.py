@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 torch.set_num_threads(1)
 sys.path.append(str(Path(__file__).parent))  # for helpers beside this file, such as toys.py
@@ -22,6 +23,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared")
     return folder
+
+
+@pytest.fixture(scope="session")
+def only_cluster(tmp_path_factory) -> FileLock:
+    """Hold it while a Ray cluster runs: others would join any that is on this machine."""
+    pytest.importorskip("ray")
+    return FileLock(tmp_path_factory.getbasetemp().parent / "ray.lock")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -64,6 +64,10 @@ def paint(parameters: str, settings: dict) -> tuple[dict, dict]:
     key = drawn["object"]["object"]
     if "bad" in key:
         return {"status": "mesh", "key": key, "why": "it is empty"}, {}
+    if "deadly" in key:
+        words = "Fatal Python error: Segmentation fault\nExtension modules: a, b"
+        print(words, file=sys.stderr, flush=True)
+        os.abort()
     digest = hashlib.sha256(parameters.encode()).digest()
     status = "hidden" if "shy" in key and digest[0] < 128 else "ok"
     side = settings["resolution"]

@@ -15,6 +15,7 @@ from gendata.cli.options import (
     json_option,
     settings_option,
 )
+from gendata.errors import GendataError
 
 __all__ = ["command"]
 
@@ -65,6 +66,8 @@ def command(
     """  # noqa: D301
     from gendata.clone import verify_clone
 
+    if count == 0 and not every and (sampler or options):
+        raise GendataError("--sampler and -o would be ignored", do="leave --count 0 out")
     result = verify_clone(
         clone,
         sampler=sampler,

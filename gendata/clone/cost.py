@@ -7,7 +7,9 @@ from typing import Any
 
 from gendata.clone.plan import Plan
 from gendata.clone.prepare import prepare
+from gendata.clone.rejects import describe_outcomes, ways_to_fill
 from gendata.clone.trial import draw_trial, expected_draws
+from gendata.errors import GendataError
 from gendata.types import Sampler
 
 __all__ = ["estimate_cost"]
@@ -41,11 +43,17 @@ def estimate_cost(
         many images that was taken (`timed`; those of the first batch are not); `seconds`; `bytes`.
 
     Raises:
-        GendataError: the sampler fails.
+        GendataError: the sampler fails, or none of the images can be used.
     """
     subject = prepare(sampler, None, classes, {})
     plan = Plan(len(subject.classes.chosen), (per_class,), shard_size)
     trial = draw_trial(subject, seed, batch_size, images, longest)
+    if not trial.accepted:
+        raise GendataError(
+            f"none of the {trial.drawn} images tried can be used",
+            found=describe_outcomes(trial.outcomes, subject.classes),
+            do=ways_to_fill(has_filter=False),
+        )
     draws = expected_draws(trial, subject, per_class)
     return {
         "images": plan.slots,

@@ -1,7 +1,8 @@
 """Whether two runs draw the same clone: by contents, wherever their files lie.
 
-A sampler or a classifier with a digest is what its card says; its name only says where to find it.
-So do those of a sampler's options that name files, which its card identifies too.
+A sampler or a classifier with a digest is what its card says; its name only says where to find it,
+unless it names a function of a program. So do those of a sampler's options that name files, which
+its card identifies too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ __all__ = ["identity_difference", "relocated"]
 
 Settings = Mapping[str, Any]
 WHEREABOUTS = {"sampler": ("name", "files"), "filter": ("name",)}
+PROGRAM = "python:"  # two functions of one file draw different images
 
 
 def identity_difference(there: Settings, now: Settings) -> str:
@@ -46,6 +48,17 @@ def _compared(own: Settings, other: Settings) -> dict[str, Any]:
     found = dict(own)
     for role, names in WHEREABOUTS.items():
         mine, theirs = own.get(role), other.get(role)
-        if mine and theirs and mine["sha256"] and mine["sha256"] == theirs["sha256"]:
+        if mine and theirs and _has_one_content(mine, theirs):
             found[role] = {name: value for name, value in mine.items() if name not in names}
+            files = {**mine.get("files", {}), **theirs.get("files", {})}  # were options once
+            if files:
+                options = mine["options"].items()
+                found[role]["options"] = {key: each for key, each in options if key not in files}
     return found
+
+
+def _has_one_content(one: Settings, other: Settings) -> bool:
+    """Says whether two are the same file, wherever it lies, or the same function of it."""
+    if one["name"] != other["name"] and one["name"].startswith(PROGRAM):
+        return False
+    return bool(one["sha256"]) and one["sha256"] == other["sha256"]

@@ -143,7 +143,13 @@ def recorded_sampler(
         options.pop(consent, None)  # not the file's to give
     if trust:
         options["trust"] = True
-    name = reference or recorded["name"]
+    name, kind = reference or recorded["name"], recorded["name"].partition(":")[0]
+    if reference is not None and reference.partition(":")[0] != kind:
+        raise GendataError(
+            "this clone was drawn with a sampler of another kind",
+            found=f"'{reference}'",
+            expected=f"{kind}: and where it lies now",
+        )
     try:
         sampler = load_sampler(
             name, device=device, download=download, **{**options, **(changes or {})}

@@ -6,7 +6,6 @@ background is added in linear light too, as a camera would see both: blending by
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch.nn.functional import interpolate
 
 from gendata.errors import GendataError
 from gendata.images import open_images
+from gendata.images.fingerprint import image_set_digest
 from gendata.images.imagefolder import image_files
 from gendata.images.lazy import FileSource, inspected
 from gendata.render.parameters import Background, Vector
@@ -24,7 +24,6 @@ from gendata.types import Images
 
 __all__ = ["Photos", "composite", "cut_square", "from_srgb", "open_photos", "to_srgb"]
 
-HASHED_PHOTOS = 64  # enough to tell two sets apart, few enough to be read at every start
 LEVELS = 2**16 - 1  # steps of the table: near black, where sRGB is steepest, 20 of them a byte
 
 
@@ -58,11 +57,7 @@ class Photos:
 
     def settings(self) -> dict[str, Any]:
         """What images with these backgrounds depend on: the photos' number and a digest."""
-        digest, count = hashlib.sha256(), len(self.images)
-        for row in np.linspace(0, count - 1, min(count, HASHED_PHOTOS)).astype(int).tolist():
-            photo = self.images[row][0].numpy()
-            digest.update(str(photo.shape).encode() + np.ascontiguousarray(photo).tobytes())
-        return {"photos": count, "sha256": digest.hexdigest()}
+        return {"photos": len(self.images), "sha256": image_set_digest(self.images)}
 
 
 def open_photos(reference: str, download: bool = False) -> Photos:

@@ -20,11 +20,12 @@ from pathlib import Path
 import gendata
 from gendata.errors import GendataError
 
-__all__ = ["SUPPORTED", "Blender", "explain_failure", "find_blender"]
+__all__ = ["SUPPORTED", "Blender", "explain_failure", "find_blender", "last_words"]
 
 SUPPORTED = "5.0"
 VARIABLE = "GENDATA_BLENDER"
 INSTALL = f"pip install 'gendata[render]' (Python 3.11), or install Blender {SUPPORTED}"
+STOPPED = re.compile(r"[A-Z]\w*(Error|Exception)\b|Fatal Python error")
 LONGEST_QUESTION = 120.0  # seconds: a cold disk may take long to give its version
 DEBIAN = "libx11-6 libxfixes3 libxi6 libxkbcommon0 libxrender1"
 ASK_PYTHON = "from importlib.metadata import version; print('Blender', version('bpy'))"
@@ -125,10 +126,15 @@ def explain_failure(what: str, output: str) -> GendataError:
         )
     if "No module named 'bpy'" in output or "No package metadata was found for bpy" in output:
         return GendataError(f"{what}: this Python has no bpy", do=INSTALL)
+    return GendataError(what, found=last_words(output)[-600:] or "no message")
+
+
+def last_words(output: str) -> str:
+    """Says in one line what Blender printed when it stopped: Python's last error, else its end."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"[A-Z]\w*(Error|Exception)\b", line)]
-    said = errors[-1:] or lines[-4:]  # Python's last word, which Blender may follow with its own
-    return GendataError(what, found=" | ".join(said)[-600:] or "no message")
+    errors = [line for line in lines if STOPPED.match(line)]
+    told = [line for line in lines if not line.startswith("Extension modules:")]
+    return " | ".join(errors[-1:] or told[-4:])  # Blender may follow it with words of its own
 
 
 def _interpreter(path: str, is_python: bool) -> list[str]:

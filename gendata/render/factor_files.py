@@ -91,8 +91,9 @@ def read_files(written: Any, factor: str, where: str, folder: Path) -> FileSet:
     """
     if written is None or written == "none":
         return FileSet()
-    asked = [written] if isinstance(written, str) else written
-    if not isinstance(asked, Sequence) or not asked or not all(isinstance(e, str) for e in asked):
+    several = isinstance(written, Sequence) and not isinstance(written, str)
+    listed = list(written) if several else [written]
+    if not listed or not all(isinstance(each, str | os.PathLike) for each in listed):
         raise GendataError(
             f"'{where}' is not as it should be",
             found=repr(written),
@@ -100,7 +101,7 @@ def read_files(written: Any, factor: str, where: str, folder: Path) -> FileSet:
         )
     found: list[tuple[str, str]] = []
     full = []
-    for each in asked:
+    for each in map(os.fspath, listed):
         if each.partition(":")[0] == "blender" and factor == "environment.files":
             found += _of_blender(each, where)
             full.append(each)

@@ -79,15 +79,18 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one table: YAML would let the last one win unseen."""
+    """Refuses keys that YAML takes for other than words, such as `on`, or that stand twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         merge = "tag:yaml.org,2002:merge"  # `<<: *other`: what it brings may be replaced
         nodes = [key for key, _ in node.value if key.tag != merge]
         keys = [self.construct_object(key, deep=True) for key in nodes]
+        mark = f"line {node.start_mark.line + 1}"
+        for key in keys:
+            if not isinstance(key, str):
+                raise yaml.YAMLError(f"the key {key!r} at {mark} is no word: quote it")
         twice = [str(key) for key in keys if keys.count(key) > 1]
         if twice:
-            mark = f"line {node.start_mark.line + 1}"
             raise yaml.YAMLError(f"'{twice[0]}' stands twice in the table at {mark}")
         return super().construct_mapping(node, deep)
 

@@ -24,6 +24,9 @@ __all__ = ["BadFile", "announced_faces", "check_mesh_file", "obj_libraries", "re
 CHUNK = 2**22  # bytes of a text file looked at together
 HEADER = 2**16  # bytes in which a header must end
 LEAST_WORDS = {b"v": 4, b"vn": 4, b"vt": 2, b"f": 4}  # of a line of .obj
+_PLY_ELEMENTS = {
+    name: re.compile(rb"element\s+" + name.encode() + rb"\s+(\d+)") for name in ("vertex", "face")
+}
 TRIANGLES = 4  # glTF's number of that kind of primitive
 
 
@@ -148,8 +151,13 @@ def _ply(path: Path, size: int) -> int:
     header, end, _ = start.partition(b"end_header")
     if not start.startswith(b"ply") or not end:
         raise BadFile("it does not begin as a .ply file does")
-    match = re.search(rb"element\s+face\s+(\d+)", header)
-    return int(match.group(1)) if match else 0
+    counts = {
+        name: int(match.group(1)) if (match := re.search(pattern, header)) else 0
+        for name, pattern in _PLY_ELEMENTS.items()
+    }
+    if sum(counts.values()) > size:  # each takes a byte at least; Blender would ask for memory
+        raise BadFile(f"it is cut off: {size} bytes, with {counts['vertex']} vertices")
+    return counts["face"]
 
 
 def _stl(path: Path, size: int) -> int | None:
@@ -160,7 +168,13 @@ def _stl(path: Path, size: int) -> int | None:
         if size == 84 + 50 * faces:
             return faces
     if start.lstrip().startswith(b"solid") and b"facet" in start:
-        return sum(lines.count(b"endfacet") for lines in _text(path))
+        counts = {word: 0 for word in (b"facet normal", b"endfacet", b"endsolid")}
+        for lines in _text(path):
+            counts = {word: count + lines.count(word) for word, count in counts.items()}
+        begun, whole, ends = counts.values()
+        if begun != whole or not ends:
+            raise BadFile(f"it is cut off: {whole} of {begun} faces are whole")
+        return whole
     raise BadFile("it is neither a text .stl nor as long as a binary one says, or it is cut off")
 
 

@@ -118,7 +118,7 @@ class ObjectLibrary:
                 inside = os.path.relpath(path, self.folders[row]).replace(os.sep, "/")
                 digest.update(f"{inside} {size}\n".encode(*LOSSLESS))
                 if files:
-                    digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+                    digest.update(hashlib.sha256(_content(path)).digest())
         return digest.hexdigest()
 
     def _files(self) -> list[list[tuple[str, int]]] | None:
@@ -174,8 +174,8 @@ def open_objects(
     sources: dict[str, MeshSource] = {}
     for name in sorted(classes):
         folder = classes[name]
-        found = _shapenet_files(folder) if shapenet else _mesh_files(folder, split)
-        paths = _keyed(name, found)
+        found = list(_shapenet_files(folder)) if shapenet else []
+        paths = _keyed(name, found or _mesh_files(folder, split))
         if not paths:
             raise _empty(folder, split)
         keys.append(tuple(sorted(paths)))
@@ -283,6 +283,11 @@ def _source(path: str, up: str | None, most_faces: int) -> MeshSource:
 def _size(path: str) -> int:
     """Bytes; none of a link to nowhere, which is a bad mesh like others."""
     return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def _content(path: str) -> bytes:
+    """All bytes; none of a link to nowhere."""
+    return Path(path).read_bytes() if os.path.exists(path) else b""
 
 
 def _kind(name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -37,16 +38,18 @@ def one_of(option: str, value: Any, known: Collection[str]) -> str:
 
 def whole_number(option: str, value: Any, least: int, most: int) -> int:
     """Returns a whole number within its bounds, or refuses it."""
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= most:
         raise GendataError(
             f"bad option {option}", found=value, expected=f"a whole number from {least} to {most}"
         )
-    return value
+    return int(value)
 
 
 def number(option: str, value: Any, least: float, most: float) -> float:
     """Returns a number within its bounds, or refuses it."""
-    if not isinstance(value, int | float) or not least <= value <= most:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most:
         raise GendataError(
             f"bad option {option}", found=value, expected=f"a number from {least:g} to {most:g}"
         )

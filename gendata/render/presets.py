@@ -92,6 +92,7 @@ class Preset:
                 f"'{self.name}' has {count} switches",
                 found=f"'{written}'",
                 expected=f"{count} digits 0 or 1, for {', '.join(self.switches)}",
+                do="write them in quotes" if isinstance(written, int) else None,
             )
         return [digit == "1" for digit in text]
 

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from resuming import killed
 from toy_renderer import CLASSES, PRESET
 
 from gendata.benchmarks.protocol import runs
@@ -122,26 +121,29 @@ def test_each_image_comes_once_also_where_the_study_is_killed_and_goes_on(
     tmp_path, preset, monkeypatch
 ):
     """The kept part of a killed training and what the study then adds are each image once."""
-    seen = []
-    step = FakeOnly.step
+    seen, step = [], FakeOnly.step
+    stop_at = 1_000
 
     def note(self, batch, progress):
-        seen.append(batch["synthetic"].rows.tolist())
+        if len(seen) == stop_at:
+            raise KeyboardInterrupt
+        seen.append(sorted(batch["synthetic"].rows.tolist()))
         return step(self, batch, progress)
 
     monkeypatch.setattr(FakeOnly, "step", note)
     whole = run("rendered", tmp_path / "whole", preset, seeds=1).data["records"]
-    assert len(seen) == 12, "six of fixed images, then six of images that never come again"
-    once = [sorted(rows) for rows in seen[6:]]
-    assert sorted(sum(once, [])) == list(range(96))
+    assert len(seen) == 12, "six steps on fixed images, then six on images that never come again"
+    expected = seen.copy()
+    assert sorted(row for rows in expected[6:] for row in rows) == list(range(96))
     seen.clear()
-    with killed(monkeypatch, FakeOnly, 0.8):  # of two parts the first is kept
+    stop_at = 11
+    with pytest.raises(KeyboardInterrupt):
         run("rendered", tmp_path / "killed", preset, seeds=1)
-    kept = seen[:3]
+    kept = seen[:9]  # the first training, and the first of two parts of the second
     seen.clear()
     resumed = run("rendered", tmp_path / "killed", preset, seeds=1).data["records"]
-    assert [sorted(rows) for rows in kept + seen] == once
-    assert resumed == whole
+    assert kept + seen == expected
+    assert [(r["key"], r["tests"]) for r in resumed] == [(r["key"], r["tests"]) for r in whole]
 
 
 def test_one_factor_at_a_time(tmp_path, preset):

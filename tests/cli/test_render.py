@@ -180,6 +180,13 @@ def test_dry_run_estimates_and_writes_nothing(objects, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_dry_run_of_what_cannot_be_rendered_is_refused(tmp_path):
+    bad = write_objects(tmp_path / "bad", car="bad")
+    with pytest.warns(UserWarning, match="car/bad cannot be rendered"):
+        refused = run(*arguments(bad, tmp_path / "out", "--dry-run"), status=2)
+    assert "images tried can be used" in refused.stderr and "car 0 of" in refused.stderr
+
+
 def test_a_url_as_the_folder(objects, tmp_path, monkeypatch):
     monkeypatch.setenv("GENDATA_STAGING", str(tmp_path / "staging"))
     monkeypatch.chdir(tmp_path)

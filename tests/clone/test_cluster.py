@@ -79,21 +79,21 @@ def draw_alone(source, out, per_class):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(only_cluster):
     """A head that does no work, and two nodes of one processor."""
-    pytest.importorskip("ray")
     import ray
     from ray.cluster_utils import Cluster
 
-    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": quick}
-    )
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
-    yield cluster, nodes
-    ray.shutdown()
-    cluster.shutdown()
+    with only_cluster:
+        quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+        cluster = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": quick}
+        )
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+        yield cluster, nodes
+        ray.shutdown()
+        cluster.shutdown()
 
 
 def assert_same(one, two):

@@ -202,8 +202,12 @@ def test_contents_decide_and_not_places():
     assert identity_difference(there, settings("a.pkl", "d", psi=2)) == (
         "sampler.options.psi null there, 2 now"
     )
+    one, two = settings("python:m:one", "d"), settings("python:m:two", "d")
+    assert "sampler.name" in identity_difference(one, two), "another function of the same file"
     there["filter"] = now["filter"] = None
     there["sampler"]["files"] = {"centroids": "a.npy"}
     moved = settings("b.pkl", "d") | {"filter": None}
     moved["sampler"]["files"] = {"centroids": "b.npy"}
     assert identity_difference(there, moved) == "" and relocated(there, moved) == moved
+    before = settings("a.pkl", "d", centroids="a.npy") | {"filter": None}
+    assert identity_difference(before, moved) == "", "written when files were recorded as options"

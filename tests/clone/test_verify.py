@@ -99,6 +99,11 @@ def test_another_generator_is_seen_in_the_pixels(clone):
     assert not result["ok"] and result["redrawn"]["identical_values"] < 0.2
 
 
+def test_a_sampler_of_another_kind_is_refused(clone):
+    with pytest.raises(GendataError, match="another kind; found 'pictures'; expected "):
+        verify_clone(clone, sampler="pictures")
+
+
 def test_no_clone_is_an_error(tmp_path):
     with pytest.raises(GendataError, match="not a clone"):
         verify_clone(tmp_path / "nothing")

@@ -285,7 +285,7 @@ def test_parameters_name_files_wherever_they_lie(tmp_path):
     for folder in (tmp_path / "here", tmp_path / "there"):
         folder.mkdir()
         for name in ("oak.png", "sky.exr"):
-            (folder / name).write_bytes(b"")
+            (folder / name).write_bytes(b"\x76\x2f\x31\x01")
         factors = load_factors(
             overrides={
                 "material.kind": "texture",

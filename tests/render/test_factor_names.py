@@ -39,6 +39,13 @@ def test_a_key_that_stands_twice_is_refused():
         read_yaml("camera:\n  roll: 1\n  roll: 2\n", "my.yaml")
 
 
+@pytest.mark.parametrize("key", ["on", "1", "null", "2012-01-01"])
+def test_keys_that_yaml_takes_for_other_than_words_are_refused(key):
+    with pytest.raises(GendataError, match="the key .* at line 2 is no word: quote it"):
+        read_yaml(f"task2sim:\n  {key}: 1\n", "my.yaml")
+    assert read_yaml(f"'{key}': 1", "my.yaml") == {key: 1}
+
+
 @pytest.mark.parametrize("text", ["a: [1", "a: !!python/object:os.system 1", "{{a: 1}: 2}"])
 def test_what_is_no_plain_yaml_is_refused(text):
     with pytest.raises(GendataError, match=r"my.yaml is no valid YAML"):

@@ -56,6 +56,20 @@ def test_files_that_are_cut_off_are_told(tmp_path, name):
         check_mesh_file(*kept(tmp_path, name, content[: len(content) * 3 // 4]), 10)
 
 
+def test_text_stl_and_ply_files_that_are_cut_off_are_told(tmp_path):
+    corners = b"vertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\n"
+    facet = b"facet normal 0 0 1\nouter loop\n" + corners + b"endloop\nendfacet\n"
+    text = b"solid a\n" + 3 * facet
+    check_mesh_file(*kept(tmp_path, "hand.stl", text + b"endsolid a\n"), 10)
+    with pytest.raises(BadFile, match="cut off: 2 of 3 faces are whole"):
+        check_mesh_file(*kept(tmp_path, "hand.stl", text[:-10]), 10)
+    with pytest.raises(BadFile, match="cut off: 3 of 3"):
+        check_mesh_file(*kept(tmp_path, "hand.stl", text), 10)
+    header = b"ply\nformat ascii 1.0\nelement vertex 99999999999\nelement face 1\nend_header\n"
+    with pytest.raises(BadFile, match="cut off: .* with 99999999999 vertices"):
+        check_mesh_file(*kept(tmp_path, "hand.ply", header), 10)
+
+
 @pytest.mark.parametrize("tail", ["f 1 2", "f", "v 0.5 1", "vt"])
 def test_an_obj_file_that_ends_within_a_line_is_cut_off(tmp_path, tail):
     content = written.obj() + tail.encode()

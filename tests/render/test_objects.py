@@ -45,6 +45,8 @@ def test_a_link_to_nowhere_is_an_object_that_cannot_be_read(folder):
     library = open_objects(folder)
     source = library.file("car/gone")
     assert source.size == 0
+    (folder / "car" / "README").symlink_to(folder / "nowhere")
+    assert len(open_objects(folder).digest) == 64
     with pytest.raises(BadFile, match="cannot be read: No such file"):
         check_mesh_file(source.path, source.kind, 100)
 
@@ -76,6 +78,17 @@ def test_shapenet(tmp_path):
     assert library.objects(0) == ("airplane/m3",) and library.objects(1) == ("car/m1", "car/m2")
     assert library.file("car/m2").path.endswith("m2/models/model_normalized.obj")
     assert library.file("car/m2").up == "y"
+
+
+def test_own_objects_stand_beside_those_of_shapenet(tmp_path):
+    fill(tmp_path, ["02958343/m1/model.obj", "00017222/fern.glb", "04490091/old/van.obj"])
+    library = open_objects(tmp_path)
+    assert library.classes == ("car", "plant", "truck")
+    assert [library.objects(row) for row in range(3)] == [
+        ("car/m1",),
+        ("plant/fern",),
+        ("truck/old/van",),
+    ]
 
 
 def test_shapenet_names():

@@ -52,6 +52,7 @@ def test_auto_takes_what_there_is(monkeypatch, has_cuda, hip, has_mps, expected)
         (lambda: whole_number("samples", 2.0, 1, 9), "whole number"),
         (lambda: whole_number("samples", True, 1, 9), "whole number"),
         (lambda: number("exposure", "4", -32, 32), "number from -32 to 32"),
+        (lambda: number("exposure", True, -32, 32), "found True"),
         (lambda: number("exposure", float("nan"), -32, 32), "found nan"),
     ],
 )

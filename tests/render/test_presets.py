@@ -215,6 +215,8 @@ def test_unknown_names():
         load_factors("fixed/lv3")
     with pytest.raises(GendataError, match="8 digits 0 or 1"):
         load_factors("task2sim/1011")
+    with pytest.raises(GendataError, match="write them in quotes"):
+        load_factors(overrides={"task2sim": 0o00110010})  # as YAML reads a number with zeros
     with pytest.raises(GendataError, match="did you mean blur"):
         load_factors(overrides={"task2sim.blurr": 1})
     with pytest.raises(GendataError, match="neither on nor off"):

@@ -76,6 +76,19 @@ def test_rows_say_what_the_parameters_say(objects):
     sampler.close()
 
 
+def test_an_object_on_which_blender_crashes_is_named(tmp_path):
+    sampler = load(write_objects(tmp_path, car="deadly good"))
+    with pytest.warns(
+        UserWarning, match="failed on an image of car/deadly .crash.: Fatal"
+    ) as told:
+        found = sampler.sample_described(torch.zeros(12, dtype=torch.int64), SEEDS)
+    assert not any("Extension modules" in str(each.message) for each in told)
+    crashes = list(found.unusable.values())
+    assert set(crashes) == {"crash"} and 1 < len(crashes) < 12
+    assert sampler.bad_meshes == {"car/deadly": f"crash on {len(crashes)} images of it"}
+    sampler.close()
+
+
 def test_bad_mesh_is_told_once_and_never_tried_again(tmp_path):
     sampler = load(write_objects(tmp_path, car="bad good", van="x"))
     with pytest.warns(UserWarning, match="car/bad cannot be rendered: it is empty") as told:

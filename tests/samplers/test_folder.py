@@ -71,7 +71,7 @@ def test_other_sizes_are_refused_unless_a_resolution_is_given(folder, monkeypatc
     found = f"found {size[0]}x{size[1]} in row 6; expected 6x6; .*option resolution"
     with pytest.raises(GendataError, match=found):
         load_sampler(f"folder:{folder}", device="cpu")
-    monkeypatch.setattr("gendata.samplers.folder.HASHED_IMAGES", 1)
+    monkeypatch.setattr("gendata.images.fingerprint.READ", 1)
     with pytest.raises(GendataError, match=found):
         load_sampler(f"folder:{folder}", device="cpu").sample(None, torch.tensor([0, 6]))
     sampler = load_sampler(f"folder:{folder}", resolution=6, device="cpu")

@@ -110,17 +110,9 @@ class RenderedBank(Bank):
         Raises:
             GendataError: a set has other classes, or there is no such network.
         """
-        self.check_real()
-        check_networks(self.protocol, len(self.protocol.class_names))
-
-    def check_real(self) -> None:
-        """Opens the real sets.
-
-        Raises:
-            GendataError: one is not there, or has other classes.
-        """
         for name in self.protocol.real:
             self._real(name, self.protocol.class_names)
+        check_networks(self.protocol, len(self.protocol.class_names))
 
     def _real(self, name: str, classes: Sequence[str]) -> Images:
         reference, key = self.protocol.real[name], ("real", name, tuple(classes))

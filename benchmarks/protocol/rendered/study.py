@@ -74,7 +74,7 @@ def run_study(
 
 def _outlook(sweep: Sweep, bank: RenderedBank) -> StudyResult:
     """The dry run: the runs, what they cost, and what is left to the user."""
-    planned = outlined(bank, runs_of(bank.protocol), sweep, RenderedBank.check_real)
+    planned = outlined(bank, runs_of(bank.protocol), sweep, RenderedBank.check)
     cost = cost_of(bank, planned, sweep.finished())
     result = listing(sweep, planned, cost.notes())
     return StudyResult({**result.data, "cost": cost.to_json()}, result.tables)

@@ -132,6 +132,7 @@ def _import_off(path: str) -> None:
     mesh.polygons.add(len(counts))
     mesh.polygons.foreach_set("loop_start", (np.cumsum(counts) - counts).astype(np.int32))
     mesh.update(calc_edges=True)
+    mesh.shade_flat()  # new faces count as smooth, as if the file had said so
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("off", mesh))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gendata.errors import GendataError
 from gendata.render.connection import Message, receive, send
 from gendata.render.parameters import Parameters
 from gendata.render.settings import RenderSettings
@@ -151,4 +152,5 @@ def resident_memory() -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    name = "" if isinstance(error, GendataError) else f"{type(error).__name__}: "
+    return " ".join(f"{name}{error}".split())

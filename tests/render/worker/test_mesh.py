@@ -64,6 +64,7 @@ def damaged():
         "far.off": written.off(corners=[*written.CORNERS, (99, 99, 99)]),
         "moved.gltf": written.gltf(nodes=moved),
         "box.obj": written.obj(BOX, SIDES),
+        "box.off": written.off(BOX, SIDES),
     }
 
 
@@ -147,6 +148,7 @@ def test_files_without_normals_are_smooth_but_for_large_angles(loaded):
     box = loaded["box.obj"]
     assert box["corners"] == [4] * 6
     assert box["smooth"] and box["sharp"] == 12
+    assert loaded["box.off"]["smooth"] and loaded["box.off"]["sharp"] == 12
 
 
 def test_missing_textures_are_noted_and_their_colour_is_shown(loaded):
