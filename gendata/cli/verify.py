@@ -60,7 +60,6 @@ def command(
 
     \b
     Examples:
-      gendata verify clone
       gendata verify clone --count 500 --device cuda --json
       gendata verify clone --sampler stylegan:moved/afhq.pkl
     """  # noqa: D301

@@ -13,6 +13,7 @@ from gendata.benchmarks.protocol.rendered.trainings import Drawing, Training, tr
 from gendata.benchmarks.protocol.runs import Run
 from gendata.clone.plan import choose_classes
 from gendata.errors import GendataError
+from gendata.render.objects import open_objects
 from gendata.samplers import load_sampler
 from gendata.training.options import check_number
 from gendata.training.run import resolve
@@ -164,12 +165,19 @@ def _class_names(
                 "the preset leaves the sampler to you, and names no classes", do="give classes=…"
             )
         return tuple(names)
-    known = load_sampler(sampler, device=device, **options).classes
+    known = _known_classes(sampler, options, device)
     if known is None:
         raise GendataError(
             f"the sampler {sampler} knows no classes", do="choose one that draws what it is asked"
         )
     return tuple(choose_classes(known, names or None).chosen_names)
+
+
+def _known_classes(sampler: str, options: Mapping[str, Any], device: str) -> Sequence[str] | None:
+    kind, _, place = sampler.partition(":")
+    if kind == "blender":  # a dry run needs the objects, but no Blender
+        return open_objects(place).classes
+    return load_sampler(sampler, device=device, **options).classes
 
 
 def _drawings(
