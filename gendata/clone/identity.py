@@ -50,10 +50,6 @@ def _compared(own: Settings, other: Settings) -> dict[str, Any]:
         mine, theirs = own.get(role), other.get(role)
         if mine and theirs and _has_one_content(mine, theirs):
             found[role] = {name: value for name, value in mine.items() if name not in names}
-            files = {**mine.get("files", {}), **theirs.get("files", {})}  # were options once
-            if files:
-                options = mine["options"].items()
-                found[role]["options"] = {key: each for key, each in options if key not in files}
     return found
 
 

@@ -78,34 +78,24 @@ class Comparison:
 def redraw_rows(
     folder: Place,
     run: Run,
-    sampler: Sampler | str | None,
-    options: Mapping[str, Any] | None,
+    sampler: Sampler,
     rows: Sequence[int],
     chosen: np.ndarray,
-    device: str,
-    trust: bool,
-    download: bool,
 ) -> dict[str, Any]:
     """Draws some rows again, in batches of the run's size.
 
     Args:
         folder: the clone.
         run: its `run.json`.
-        sampler: what draws, or where that lies now; None: where the run recorded it.
-        options: of the sampler that is loaded here, in place of recorded ones.
+        sampler: what draws.
         rows: number of rows in each shard, 0 for those to leave out.
         chosen: (N,) int64, row numbers over all shards, ascending.
-        device: where a recorded sampler runs.
-        trust: run the code that a recorded sampler may name.
-        download: fetch a recorded sampler that is not on this machine.
 
     Returns:
         `rows`; the shares of `identical_images` and of `identical_values`, a value being a
         pixel's red, green or blue; the `largest_difference` of values, 0 to 255; and, where the
         sampler describes its images, the `changed_columns` with the number of rows that differ.
     """
-    if sampler is None or isinstance(sampler, str):
-        sampler = recorded_sampler(run, device, trust, download, sampler, options or {})
     described = list(run.settings["sampler"].get("columns", {}))
     _check_columns(sampler, described)
     batch_size, comparison = run.settings["batch_size"], Comparison()

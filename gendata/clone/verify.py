@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from gendata.clone.plan import ClassTable, Plan, Shard
 from gendata.clone.png import decode_image, pixel_digest
-from gendata.clone.redraw import redraw_rows
+from gendata.clone.redraw import recorded_sampler, redraw_rows
 from gendata.clone.rows import column_types, schema
 from gendata.clone.run_file import Run, read_run
 from gendata.clone.work import REJECTS
@@ -73,7 +73,9 @@ def verify_clone(
     )
     redrawn = None
     if len(chosen):
-        redrawn = redraw_rows(folder, run, sampler, options, rows, chosen, device, trust, download)
+        if sampler is None or isinstance(sampler, str):
+            sampler = recorded_sampler(run, device, trust, download, sampler, options)
+        redrawn = redraw_rows(folder, run, sampler, rows, chosen)
     return {
         "ok": not check.problem_count and (redrawn is None or _is_near(redrawn)),
         "rows": total,

@@ -21,12 +21,12 @@ READ = 256  # enough to tell two sets apart, few enough to be read at every star
 def image_set_digest(images: Images, image_of: Callable[[int], Tensor] | None = None) -> str:
     """SHA-256 of all labels, of the sizes of all files, and of the pixels of evenly chosen images.
 
+    Among more than 256 images a file that is replaced by one of its very size can go unnoticed,
+    and so can any change of images that are not files of their own.
+
     Args:
         images: the set.
         image_of: reads the image of a row, uint8 (3, H, W); None: as the set has it.
-
-    A file that is replaced by one of its very size goes unnoticed among more than 256 images, and
-    so does any change of images that are not files of their own.
     """
     digest = hashlib.sha256(images.labels.tobytes())
     digest.update(np.array(list(_file_sizes(images)), np.int64).tobytes())

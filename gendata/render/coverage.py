@@ -21,7 +21,8 @@ REGULARISATION = 1e-4  # of linear light, squared
 def smooth_coverage(colour: np.ndarray) -> np.ndarray:
     """Smooths the coverage along the colours' edges, by a guided filter.
 
-    He et al. 2010, "Guided Image Filtering", equations 5, 6 and 8; the guide is the mean of the
+    He et al. 2010, "Guided Image Filtering": around each pixel the coverage is a line in the
+    guide, by ridge regression, and lines that overlap are averaged. The guide is the mean of the
     denoised colours, which fade with the coverage because they are premultiplied.
 
     Args:

@@ -12,6 +12,7 @@ import os
 import re
 import struct
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,6 @@ __all__ = ["BadFile", "announced_faces", "check_mesh_file", "obj_libraries", "re
 CHUNK = 2**22  # bytes of a text file looked at together
 HEADER = 2**16  # bytes in which a header must end
 LEAST_WORDS = {b"v": 4, b"vn": 4, b"vt": 2, b"f": 4}  # of a line of .obj
-_PLY_ELEMENTS = {
-    name: re.compile(rb"element\s+" + name.encode() + rb"\s+(\d+)") for name in ("vertex", "face")
-}
 TRIANGLES = 4  # glTF's number of that kind of primitive
 
 
@@ -95,7 +93,7 @@ def _obj(path: Path, size: int) -> int:
     faces = 0
     for lines in _text(path):
         faces += len(re.findall(rb"\n[ \t]*f[ \t]", lines))
-        last = lines.rpartition(b"\n")[2].split()
+    last = lines.rpartition(b"\n")[2].split()
     if last and len(last) < LEAST_WORDS.get(last[0], 0):
         raise BadFile(
             f"it is cut off: its last line is '{b' '.join(last).decode(errors='replace')}'"
@@ -151,13 +149,11 @@ def _ply(path: Path, size: int) -> int:
     header, end, _ = start.partition(b"end_header")
     if not start.startswith(b"ply") or not end:
         raise BadFile("it does not begin as a .ply file does")
-    counts = {
-        name: int(match.group(1)) if (match := re.search(pattern, header)) else 0
-        for name, pattern in _PLY_ELEMENTS.items()
-    }
-    if sum(counts.values()) > size:  # each takes a byte at least; Blender would ask for memory
-        raise BadFile(f"it is cut off: {size} bytes, with {counts['vertex']} vertices")
-    return counts["face"]
+    counts = dict(re.findall(rb"element\s+(vertex|face)\s+(\d+)", header))
+    vertices, faces = (int(counts.get(name, 0)) for name in (b"vertex", b"face"))
+    if vertices + faces > size:  # each takes a byte at least; Blender would ask for memory
+        raise BadFile(f"it is cut off: {size} bytes, with {vertices} vertices and {faces} faces")
+    return faces
 
 
 def _stl(path: Path, size: int) -> int | None:
@@ -168,11 +164,13 @@ def _stl(path: Path, size: int) -> int | None:
         if size == 84 + 50 * faces:
             return faces
     if start.lstrip().startswith(b"solid") and b"facet" in start:
-        counts = {word: 0 for word in (b"facet normal", b"endfacet", b"endsolid")}
-        for lines in _text(path):
-            counts = {word: count + lines.count(word) for word, count in counts.items()}
-        begun, whole, ends = counts.values()
-        if begun != whole or not ends:
+        words = Counter(
+            word
+            for lines in _text(path)
+            for word in re.findall(rb"\b(facet(?=\s+normal)|endfacet|endsolid)\b", lines)
+        )
+        begun, whole = words[b"facet"], words[b"endfacet"]
+        if begun != whole or not words[b"endsolid"]:
             raise BadFile(f"it is cut off: {whole} of {begun} faces are whole")
         return whole
     raise BadFile("it is neither a text .stl nor as long as a binary one says, or it is cut off")

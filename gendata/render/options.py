@@ -38,19 +38,19 @@ def one_of(option: str, value: Any, known: Collection[str]) -> str:
 
 def whole_number(option: str, value: Any, least: int, most: int) -> int:
     """Returns a whole number within its bounds, or refuses it."""
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_whole or not least <= value <= most:
-        raise GendataError(
-            f"bad option {option}", found=value, expected=f"a whole number from {least} to {most}"
-        )
+    _check(option, value, Integral, "a whole number", least, most)
     return int(value)
 
 
 def number(option: str, value: Any, least: float, most: float) -> float:
     """Returns a number within its bounds, or refuses it."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most:
-        raise GendataError(
-            f"bad option {option}", found=value, expected=f"a number from {least:g} to {most:g}"
-        )
+    _check(option, value, Real, "a number", least, most)
     return float(value)
+
+
+def _check(option: str, value: Any, kind: type, noun: str, least: float, most: float) -> None:
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not fits or not least <= value <= most:
+        raise GendataError(
+            f"bad option {option}", found=value, expected=f"{noun} from {least} to {most}"
+        )

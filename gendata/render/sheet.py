@@ -10,13 +10,13 @@ import numpy as np
 from gendata.errors import GendataError
 from gendata.images.sheet import SheetRow
 from gendata.render.draw_parameters import STREAMS
+from gendata.render.factor_table import FACTORS
 from gendata.render.parameters import Parameters
 from gendata.types import Described
 
 __all__ = ["ALL", "factor_rows", "vary"]
 
 ALL = "all of these"
-GROUPS = ("object", "material", "light", "environment", "camera", "background", "distractor")
 
 Draw = Callable[[int, Mapping[str, int]], Parameters]
 Render = Callable[[Sequence[Parameters]], Described]
@@ -72,8 +72,9 @@ def _streams_of(surface: str) -> dict[str, list[str]]:
     Args:
         surface: the kind of material whose factors the streams of all kinds stand for.
     """
+    groups = list(dict.fromkeys(name.partition(".")[0] for name in FACTORS))
     found: dict[str, list[str]] = {}
-    for stream in sorted(STREAMS, key=lambda each: GROUPS.index(each.partition(".")[0])):
+    for stream in sorted(STREAMS, key=lambda each: groups.index(each.partition(".")[0])):
         name = stream[:-2] if stream[-2:] in (".x", ".y", ".z") else stream
         if name in ("material.colour", "material.roughness", "material.scale"):
             name = f"material.{surface}.{name.rpartition('.')[2]}"

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from gendata.errors import GendataError
+from gendata.render import draw_parameters as module
 from gendata.render.draw_parameters import draw_parameters
 from gendata.render.factors import load_factors
 from gendata.render.parameters import Material, Parameters
@@ -364,3 +365,34 @@ def test_the_object_is_well_visible(preset, whole, smallest):
         areas.append(min(np.pi * radius**2 / 4, 1))
     assert np.mean(fit) >= whole
     assert min(areas) >= smallest
+
+
+@pytest.mark.parametrize("kind", ["metal", "texture"])
+def test_every_stream_that_is_drawn_from_has_a_name(tmp_path, monkeypatch, kind):
+    """So that a seed of its own can be given to each."""
+    (tmp_path / "oak.png").touch()
+    asked = set()
+    generator = module._Draws.generator
+
+    def note(self, name, place):
+        asked.add(name)
+        return generator(self, name, place)
+
+    monkeypatch.setattr(module._Draws, "generator", note)
+    changes = {
+        "material.kind": f"{kind}:3,own",
+        "material.texture.files": [str(tmp_path), str(tmp_path / "oak.png")],
+        "distractor.count": "1..3",
+        "distractor.material": "drawn",
+        "background.kind": "photo,colour",
+        "background.colour": "rgb(0..1)",
+    }
+    factors = load_factors("s2rda", overrides=changes)
+    for seed in range(30):
+        draw_parameters(factors, ["car/a", "car/b"], ["bus/x", "bus/y"], seed, photos=4)
+    assert {"object", "material.offset.x", "distractor.material.roughness", "camera.roll"} < asked
+    assert asked <= set(module.STREAMS)
+    changed = dict.fromkeys(module.STREAMS, 1)
+    one = draw_parameters(factors, ["car/a", "car/b"], ["bus/x", "bus/y"], 1, photos=4)
+    other = draw_parameters(factors, ["car/a", "car/b"], ["bus/x", "bus/y"], 0, 4, changed)
+    assert dataclasses.replace(other, seed=one.seed) == one

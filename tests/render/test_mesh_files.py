@@ -60,7 +60,8 @@ def test_text_stl_and_ply_files_that_are_cut_off_are_told(tmp_path):
     corners = b"vertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\n"
     facet = b"facet normal 0 0 1\nouter loop\n" + corners + b"endloop\nendfacet\n"
     text = b"solid a\n" + 3 * facet
-    check_mesh_file(*kept(tmp_path, "hand.stl", text + b"endsolid a\n"), 10)
+    for whole in (text, text.replace(b"facet normal", b"facet  normal")):
+        check_mesh_file(*kept(tmp_path, "hand.stl", whole + b"endsolid a\n"), 10)
     with pytest.raises(BadFile, match="cut off: 2 of 3 faces are whole"):
         check_mesh_file(*kept(tmp_path, "hand.stl", text[:-10]), 10)
     with pytest.raises(BadFile, match="cut off: 3 of 3"):
